@@ -1,0 +1,3 @@
+"""Differentiable physics of materials in JAX."""
+
+from jaxmat._check import JaxmatError as JaxmatError

@@ -1,0 +1,36 @@
+"""The one exception a user sees, and the checks that raise it at trace time."""
+
+from collections.abc import Iterable
+
+from jaxtyping import Array
+
+
+class JaxmatError(ValueError):
+    """A mistake in the input, told in one sentence: what, which value, what to do."""
+
+
+def check_shape(
+    name: str, array: Array, shape: tuple[int | None, ...], *, hint: str
+) -> None:
+    """Raise unless `array` has `shape`; `None` matches any size.
+
+    Shapes are static under a JAX trace, so this costs nothing at run time.
+    """
+    actual = tuple(array.shape)
+    matches = len(actual) == len(shape) and all(
+        wanted is None or size == wanted
+        for size, wanted in zip(actual, shape, strict=True)
+    )
+    if not matches:
+        sizes = ", ".join("any" if size is None else str(size) for size in shape)
+        raise JaxmatError(f"`{name}` has shape {actual}, expected ({sizes}); {hint}.")
+
+
+def check_option(name: str, value: object, allowed: Iterable[object]) -> None:
+    """Raise unless `value` is one of `allowed`."""
+    options = list(allowed)
+    if value not in options:
+        raise JaxmatError(
+            f"`{name}` is {value!r}; choose one of "
+            f"{', '.join(repr(option) for option in options)}."
+        )

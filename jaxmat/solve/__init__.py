@@ -1,0 +1,5 @@
+"""Solvers that know no physics."""
+
+from jaxmat.solve._solution import Info as Info
+from jaxmat.solve._solution import Solution as Solution
+from jaxmat.solve._solution import poison as poison

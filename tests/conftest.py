@@ -1,0 +1,31 @@
+"""Double precision, and where the reference data are."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+
+SHARED = Path(os.environ.get("JAXMAT_SHARED", Path(__file__).parents[2] / "shared"))
+DATA = Path(__file__).parent / "data"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip tests marked slow unless JAXMAT_SLOW=1."""
+    if os.environ.get("JAXMAT_SLOW") == "1":
+        return
+    skip = pytest.mark.skip(reason="slow: set JAXMAT_SLOW=1 to run it")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def ebsd_dir():
+    """Third-party EBSD maps, absent on a user's machine."""
+    path = SHARED / "data" / "ebsd"
+    if not path.is_dir():
+        pytest.skip("third-party EBSD maps are not here (set JAXMAT_SHARED)")
+    return path
