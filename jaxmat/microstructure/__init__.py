@@ -4,3 +4,21 @@ from jaxmat.microstructure._grid import Grid as Grid
 from jaxmat.microstructure._grid import Microstructure as Microstructure
 from jaxmat.microstructure._grid import OrientationMap as OrientationMap
 from jaxmat.microstructure._grid import Phase as Phase
+from jaxmat.microstructure._seeds import lognormal_volumes as lognormal_volumes
+from jaxmat.microstructure._seeds import num_grains_for as num_grains_for
+from jaxmat.microstructure._seeds import random_seeds as random_seeds
+from jaxmat.microstructure._tessellation import Tessellation as Tessellation
+from jaxmat.microstructure._tessellation import columnar as columnar
+from jaxmat.microstructure._tessellation import fit_weights as fit_weights
+from jaxmat.microstructure._tessellation import laguerre as laguerre
+from jaxmat.microstructure._tessellation import rasterise as rasterise
+from jaxmat.microstructure._tessellation import voronoi as voronoi
+from jaxmat.microstructure._texture import fibre_texture as fibre_texture
+from jaxmat.microstructure._texture import map_texture as map_texture
+from jaxmat.microstructure._texture import uniform_texture as uniform_texture
+from jaxmat.microstructure._validate import (
+    check_microstructure as check_microstructure,
+)
+from jaxmat.microstructure._validate import (
+    check_orientation_map as check_orientation_map,
+)
