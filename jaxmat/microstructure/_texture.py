@@ -13,7 +13,6 @@ from jaxtyping import Array, Float, Key
 
 from jaxmat import rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Quaternion
 from jaxmat.microstructure._grid import OrientationMap
 from jaxmat.microstructure._validate import check_orientation_map
 
@@ -50,8 +49,7 @@ def fibre_texture(
         num_grains: how many orientations to draw.
         crystal_direction: Cartesian crystal components of any length.
         sample_direction: Cartesian sample components of any length.
-        spread: standard deviation, radians, of each of the two components of the
-            rotation that tilts the fibre axis away from the sample direction.
+        spread: radians; see `rotations.random_fibre`.
 
     Returns:
         Unit quaternions, crystal -> sample.
@@ -61,18 +59,10 @@ def fibre_texture(
     """
     if not spread >= 0:
         raise JaxmatError(f"`spread` is {spread}; give zero or more, radians.")
-    axis = _unit("sample_direction", sample_direction)
-    align = _align(_unit("crystal_direction", crystal_direction), axis)
-    turn_key, tilt_key = jax.random.split(key)
-    angle = jax.random.uniform(turn_key, (num_grains,), maxval=2 * np.pi)
-    tilt = spread * jax.random.normal(tilt_key, (num_grains, 3))
-    tilt = tilt - jnp.outer(tilt @ axis, axis)
-
-    def sample(angle, tilt):
-        turned = rotations.multiply(_from_vector(angle * axis), align)
-        return rotations.multiply(_from_vector(tilt), turned)
-
-    return jax.vmap(sample)(angle, tilt)
+    crystal = _vector("crystal_direction", crystal_direction)
+    sample = _vector("sample_direction", sample_direction)
+    keys = jax.random.split(key, num_grains)
+    return jax.vmap(lambda k: rotations.random_fibre(k, crystal, sample, spread))(keys)
 
 
 def map_texture(
@@ -107,28 +97,10 @@ def map_texture(
     return points[jax.random.randint(key, (num_grains,), 0, of_phase.size)]
 
 
-def _unit(name: str, direction: Direction) -> Float[Array, "3"]:
+def _vector(name: str, direction: Direction) -> Float[Array, "3"]:
     values = np.asarray(direction, float)
     if values.shape != (3,) or not np.linalg.norm(values) > 0:
         raise JaxmatError(
             f"`{name}` is {direction}; give three components, not all zero."
         )
-    return jnp.asarray(values / np.linalg.norm(values))
-
-
-def _align(a: Float[Array, "3"], b: Float[Array, "3"]) -> Quaternion:
-    """A rotation that carries the unit vector `a` onto `b`."""
-    middle = a + b
-    if jnp.linalg.norm(middle) < 1e-6:  # opposite: half a turn about any normal
-        middle = jnp.cross(a, jnp.eye(3, dtype=a.dtype)[jnp.argmin(jnp.abs(a))])
-        middle = middle / jnp.linalg.norm(middle)
-        return jnp.concatenate([jnp.zeros(1, a.dtype), middle])
-    middle = middle / jnp.linalg.norm(middle)
-    return jnp.concatenate([jnp.dot(a, middle)[None], jnp.cross(a, middle)])
-
-
-def _from_vector(v: Float[Array, "3"]) -> Quaternion:
-    """Unit quaternion of a rotation vector (axis times angle)."""
-    angle = jnp.linalg.norm(v)
-    scale = 0.5 * jnp.sinc(angle / (2 * jnp.pi))  # sin(angle / 2) / angle
-    return jnp.concatenate([jnp.cos(angle / 2)[None], scale * v])
+    return jnp.asarray(values)
