@@ -1,0 +1,295 @@
+"""What the grid solver asks of a discretisation, and the two that answer.
+
+`strain` and `force` are adjoint to each other, so that the operator of a linear law,
+`force(C strain(u))`, is symmetric; `preconditioner` inverts it for a homogeneous `C0`.
+Lengths are counted in voxel sides here, so that float32 neither over- nor underflows;
+`displacement` gives micrometres.
+
+Everything a discretisation holds is static; the fields it works on are tuples of
+component arrays (see `_elements`).
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxmat.cells import _axes, _elements, _green
+from jaxmat.cells._elements import ModeStrain, Nodal
+from jaxmat.microstructure import Grid
+
+
+@dataclasses.dataclass(frozen=True)
+class AbstractDiscretisation(abc.ABC):
+    """A displacement space on a grid; hashable, without arrays."""
+
+    grid: Grid
+    plane: bool
+
+    @property
+    def num_components(self) -> int:
+        """Displacement components: two in a plane, else three."""
+        return 2 if self.plane else 3
+
+    @property
+    def num_strains(self) -> int:
+        """Mandel components of strain: three in a plane, else six."""
+        return 3 if self.plane else 6
+
+    @property
+    def unit_spacing(self) -> tuple[float, ...]:
+        """Voxel sides over the first one."""
+        return tuple(step / self.grid.spacing[0] for step in self.grid.spacing)
+
+    @property
+    @abc.abstractmethod
+    def natural(self) -> bool:
+        """Whether some boundary is free, so that the mean strain must be projected."""
+
+    @abc.abstractmethod
+    def zeros(self, dtype) -> Nodal:
+        """A displacement of zero."""
+
+    @abc.abstractmethod
+    def extend(self, x: Array) -> Array:
+        """Voxel field with the halo voxels that `strain` returns."""
+
+    @abc.abstractmethod
+    def crop(self, x: Array) -> Array:
+        """Inverse of `extend`."""
+
+    @abc.abstractmethod
+    def strain(self, u: Nodal) -> ModeStrain:
+        """Strain modes of the displacement fluctuation on the extended voxels."""
+
+    @abc.abstractmethod
+    def force(self, stress: ModeStrain) -> Nodal:
+        """Adjoint of `strain` with the integration weights of the modes."""
+
+    @abc.abstractmethod
+    def preconditioner(
+        self, reference: Float[Array, "m m"]
+    ) -> Callable[[Nodal], Nodal]:
+        """Inverse of `force(C0 strain(u))` on its range."""
+
+    @abc.abstractmethod
+    def displacement(
+        self, u: Nodal, eps_bar: Float[Array, " m"]
+    ) -> Float[Array, "*nodes d"]:
+        """Total displacement, micrometres, zero at the origin for zero fluctuation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Elements(AbstractDiscretisation):
+    """Multilinear elements, one per voxel, with any boundary condition on each axis."""
+
+    scheme: str  # "full" or "reduced"
+    boundary: tuple[str, ...]
+
+    @property
+    def natural(self) -> bool:
+        return "subc" in self.boundary
+
+    def zeros(self, dtype) -> Nodal:
+        shape = tuple(
+            _axes.unknowns(b, n)
+            for b, n in zip(self.boundary, self.grid.shape, strict=True)
+        )
+        return tuple(jnp.zeros(shape, dtype) for _ in range(self.num_components))
+
+    def extend(self, x: Array) -> Array:
+        for axis, boundary in enumerate(self.boundary):
+            x = _axes.extend_voxels(boundary, x, axis)
+        return x
+
+    def crop(self, x: Array) -> Array:
+        for axis, (boundary, n) in enumerate(
+            zip(self.boundary, self.grid.shape, strict=True)
+        ):
+            before = _axes.HALO[boundary][0]
+            x = jax.lax.slice_in_dim(x, before, before + n, axis=axis)
+        return x
+
+    def _extended_nodes(self, u: Nodal) -> Nodal:
+        for axis, boundary in enumerate(self.boundary):
+            u = tuple(_axes.extend_nodes(boundary, x, axis) for x in u)
+        return u
+
+    def strain(self, u: Nodal) -> ModeStrain:
+        # Without the barrier XLA recomputes the wrapped copies at every use.
+        nodes = jax.lax.optimization_barrier(self._extended_nodes(u))
+        return _elements.strain(nodes, self.unit_spacing, self.scheme, self.plane)
+
+    def force(self, stress: ModeStrain) -> Nodal:
+        return _elements.force(
+            stress, self.unit_spacing, self.num_components, self.plane
+        )
+
+    def preconditioner(self, reference):
+        waves = [i for i, b in enumerate(self.boundary) if b == "periodic"]
+        others = [i for i in range(self.grid.ndim) if i not in waves]
+        symbols = [
+            _axes.symbols(b, n, step, self.scheme, half=bool(waves) and i == waves[-1])
+            for i, (b, n, step) in enumerate(
+                zip(self.boundary, self.grid.shape, self.unit_spacing, strict=True)
+            )
+        ]
+        stiffness = _green.nodal_stiffness(reference, symbols, coupled=not others)
+        inverse = jax.lax.optimization_barrier(_green.inverse(stiffness))
+        sizes = [self.grid.shape[i] for i in waves]
+
+        def to_waves(x: Array) -> Array:
+            for axis in others:
+                x = _axes.transform(self.boundary[axis], x, axis)
+            return jnp.fft.rfftn(x, axes=waves) if waves else x
+
+        def from_waves(x: Array) -> Array:
+            x = jnp.fft.irfftn(x, s=sizes, axes=waves) if waves else x
+            for axis in others:
+                x = _axes.inverse_transform(self.boundary[axis], x, axis)
+            return x
+
+        def precondition(residual: Nodal) -> Nodal:
+            z = _green.apply(inverse, [to_waves(r) for r in residual])
+            return tuple(from_waves(x) for x in z)
+
+        return precondition
+
+    def displacement(self, u, eps_bar):
+        nodes = []
+        for fluctuation in u:
+            x = fluctuation
+            for axis, boundary in enumerate(self.boundary):
+                x = _axes.corner_nodes(boundary, x, axis)
+            nodes.append(x * self.grid.spacing[0])
+        points = [
+            np.arange(n + 1) * step
+            for n, step in zip(self.grid.shape, self.grid.spacing, strict=True)
+        ]
+        return affine(points, eps_bar, self.plane) + jnp.stack(nodes, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fourier(AbstractDiscretisation):
+    """Trigonometric polynomials collocated at voxel centres, periodic.
+
+    The unknowns are the Fourier coefficients of the displacement, real and imaginary
+    parts apart, scaled so that their Euclidean product is the average over space:
+    strain and stress alone are transformed, the preconditioner is a multiplication. On
+    an axis with an even number of voxels the Nyquist wave has no real derivative and is
+    left out.
+
+    References:
+        Moulinec & Suquet (1998), Comput. Methods Appl. Mech. Eng. 157, 69-94.
+        Zeman et al. (2017), Int. J. Numer. Methods Eng. 111, 903-926.
+    """
+
+    @property
+    def natural(self) -> bool:
+        return False
+
+    @property
+    def _half(self) -> tuple[int, ...]:
+        return (*self.grid.shape[:-1], self.grid.shape[-1] // 2 + 1)
+
+    def _symbols(self) -> _green.Symbols:
+        last = self.grid.ndim - 1
+        return [
+            _axes.symbols("periodic", n, step, "fourier", half=i == last)
+            for i, (n, step) in enumerate(
+                zip(self.grid.shape, self.unit_spacing, strict=True)
+            )
+        ]
+
+    def _waves(self, dtype) -> list[Array]:
+        """Wave vector components, broadcastable over the half spectrum."""
+        waves = []
+        for axis, (_, _, wave) in enumerate(self._symbols()):
+            shape = [1] * self.grid.ndim
+            shape[axis] = wave.size
+            waves.append(jnp.asarray(wave, dtype).reshape(shape))
+        return waves
+
+    def _scale(self, dtype) -> Array:
+        """Root of how often each half-spectrum coefficient stands in the full one."""
+        n = self.grid.shape[-1]
+        count = np.full(n // 2 + 1, 2.0)
+        count[0] = 1.0
+        if n % 2 == 0:
+            count[-1] = 1.0
+        return jnp.asarray(np.sqrt(count), dtype)
+
+    def zeros(self, dtype) -> Nodal:
+        return tuple(
+            jnp.zeros((2, *self._half), dtype) for _ in range(self.num_components)
+        )
+
+    def extend(self, x: Array) -> Array:
+        return x
+
+    def crop(self, x: Array) -> Array:
+        return x
+
+    def strain(self, u: Nodal) -> ModeStrain:
+        dtype = u[0].dtype
+        waves, scale = self._waves(dtype), self.grid.size / self._scale(dtype)
+        out: dict[int, Array] = {}
+        for i, (re, im) in enumerate(u):
+            for d, wave in enumerate(waves):
+                k, factor = _elements.mandel_slot(i, d, self.plane)
+                q = wave * (factor * scale)
+                term = jax.lax.complex(-q * im, q * re)
+                out[k] = out[k] + term if k in out else term
+        return {(): {k: jnp.fft.irfftn(x, s=self.grid.shape) for k, x in out.items()}}
+
+    def force(self, stress: ModeStrain) -> Nodal:
+        sig = {k: jnp.fft.rfftn(x) for k, x in stress[()].items()}
+        dtype = sig[0].real.dtype
+        waves, scale = self._waves(dtype), self._scale(dtype)
+        out = []
+        for i in range(self.num_components):
+            re, im = 0.0, 0.0
+            for d, wave in enumerate(waves):
+                k, factor = _elements.mandel_slot(i, d, self.plane)
+                q = wave * (factor * scale)
+                re, im = re + q * sig[k].imag, im - q * sig[k].real
+            out.append(jnp.stack([re, im]))
+        return tuple(out)
+
+    def preconditioner(self, reference):
+        stiffness = _green.nodal_stiffness(reference, self._symbols(), coupled=True)
+        inverse = jax.lax.optimization_barrier(_green.inverse(stiffness))
+        weight = 1 / self.grid.size
+
+        def precondition(residual: Nodal) -> Nodal:
+            z = _green.apply(inverse, list(residual))
+            return tuple(x * weight for x in z)
+
+        return precondition
+
+    def displacement(self, u, eps_bar):
+        scale = self.grid.size * self.grid.spacing[0] / self._scale(u[0].dtype)
+        fluctuation = [
+            jnp.fft.irfftn(jax.lax.complex(*x) * scale, s=self.grid.shape) for x in u
+        ]
+        points = list(self.grid.centres())
+        return affine(points, eps_bar, self.plane) + jnp.stack(fluctuation, -1)
+
+
+def affine(
+    points: list[np.ndarray], eps_bar: Float[Array, " m"], plane: bool
+) -> Float[Array, "*nodes d"]:
+    """Displacement `eps_bar x` on a tensor grid of points; symmetric, no rotation."""
+    coordinates = np.meshgrid(*points, indexing="ij")
+    components = []
+    for i in range(2 if plane else 3):
+        total = jnp.zeros(coordinates[0].shape, eps_bar.dtype)
+        for d, x in enumerate(coordinates):
+            k, factor = _elements.mandel_slot(i, d, plane)
+            total = total + eps_bar[k] * (factor * jnp.asarray(x, eps_bar.dtype))
+        components.append(total)
+    return jnp.stack(components, -1)

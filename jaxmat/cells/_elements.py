@@ -1,0 +1,123 @@
+"""Multilinear elements on voxels: strain of a nodal field, nodal force of a stress.
+
+On a voxel with local coordinates `xi` in [-1/2, 1/2] the displacement is
+`u = sum_m a_m prod_{d in m} xi_d` over subsets `m` of the axes, and its gradient is a
+polynomial `sum_s G_s xi^s` with `(G_s)_d = a_{s + d} / h_d`. The monomials are
+orthogonal, `<xi^s xi^s> = 12^-|s|`, so that for a law that is constant in the voxel
+
+    energy = sum_s 12^-|s| W(G_s)
+
+is the exact integral: three strain evaluations per pixel where Gauss needs four, seven
+per voxel where it needs eight. One-point (`reduced`) integration keeps `s = {}` alone.
+
+Fields are tuples of component arrays, not one array with a channel axis: XLA's CPU code
+for shifted sums was measured 2 to 5 times faster so, batched or not.
+"""
+
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxmat.mandel import PLANE
+
+Component = Float[Array, "..."]
+Nodal = tuple[Component, ...]  # one array per displacement component
+ModeStrain = dict[tuple[int, ...], dict[int, Component]]  # mode -> Mandel index -> array
+
+_INDEX = {(0, 0): 0, (1, 1): 1, (2, 2): 2, (1, 2): 3, (0, 2): 4, (0, 1): 5}
+_PLANE_INDEX = {int(full): k for k, full in enumerate(PLANE)}
+_MOMENT = 1 / 12
+
+
+def mandel_slot(i: int, d: int, plane: bool) -> tuple[int, float]:
+    """Mandel index and factor by which `du_i/dx_d` enters the strain."""
+    index = _INDEX[min(i, d), max(i, d)]
+    return (_PLANE_INDEX[index] if plane else index), 1.0 if i == d else 0.5**0.5
+
+
+def subsets(ndim: int, scheme: str) -> list[tuple[int, ...]]:
+    """Strain modes `s` of a scheme: all proper subsets of the axes, or the mean only."""
+    top = ndim if scheme == "full" else 1
+    return [s for size in range(top) for s in combinations(range(ndim), size)]
+
+
+def _with(s: tuple[int, ...], d: int) -> tuple[int, ...]:
+    return tuple(sorted((*s, d)))
+
+
+def _slice(x: Array, axis: int, start: int, stop: int | None) -> Array:
+    return jax.lax.slice_in_dim(x, start, x.shape[axis] if stop is None else stop, axis=axis)
+
+
+def amplitudes(nodes: Array, masks: set[tuple[int, ...]]) -> dict[tuple[int, ...], Array]:
+    """Coefficients `a_m` on every voxel of a nodal array that has one node more a side."""
+    level = {(): nodes}
+    for axis in range(nodes.ndim):
+        finer = {}
+        for mask, x in level.items():
+            low, high = _slice(x, axis, 0, x.shape[axis] - 1), _slice(x, axis, 1, None)
+            finer[mask] = (low + high) / 2
+            finer[(*mask, axis)] = high - low
+        level = {
+            m: x for m, x in finer.items() if any(set(m) <= set(full) for full in masks)
+        }
+    return {m: level[m] for m in masks}
+
+
+def spread(forces: dict[tuple[int, ...], Array], ndim: int) -> Array:
+    """Adjoint of `amplitudes`, at the nodes that have all their voxels."""
+    level = forces
+    for axis in reversed(range(ndim)):
+        coarser: dict[tuple[int, ...], Array] = {}
+        for mask, x in level.items():
+            low, high = _slice(x, axis, 0, x.shape[axis] - 1), _slice(x, axis, 1, None)
+            rest = tuple(d for d in mask if d != axis)
+            part = low - high if axis in mask else (low + high) / 2
+            coarser[rest] = coarser[rest] + part if rest in coarser else part
+        level = coarser
+    return level[()]
+
+
+def strain(
+    nodes: Nodal, spacing: tuple[float, ...], scheme: str, plane: bool
+) -> ModeStrain:
+    """Mandel strain of every mode; components that vanish by construction are absent."""
+    modes = subsets(len(spacing), scheme)
+    masks = {_with(s, d) for s in modes for d in range(len(spacing)) if d not in s}
+    parts = [amplitudes(u, masks) for u in nodes]
+    out: ModeStrain = {s: {} for s in modes}
+    for s in modes:
+        for i, part in enumerate(parts):
+            for d in range(len(spacing)):
+                if d in s:
+                    continue
+                k, factor = mandel_slot(i, d, plane)
+                term = part[_with(s, d)] * (factor / spacing[d])
+                out[s][k] = out[s][k] + term if k in out[s] else term
+    return out
+
+
+def force(
+    stress: ModeStrain, spacing: tuple[float, ...], num_components: int, plane: bool
+) -> Nodal:
+    """Nodal force per voxel volume: the adjoint of `strain`, weighted by the moments."""
+    ndim = len(spacing)
+    amplitude: list[dict[tuple[int, ...], Array]] = [{} for _ in range(num_components)]
+    for s, sig in stress.items():
+        for i in range(num_components):
+            for d in range(ndim):
+                if d in s:
+                    continue
+                k, factor = mandel_slot(i, d, plane)
+                term = sig[k] * (factor * _MOMENT ** len(s) / spacing[d])
+                m = _with(s, d)
+                amplitude[i][m] = amplitude[i][m] + term if m in amplitude[i] else term
+    amplitude = jax.lax.optimization_barrier(amplitude)
+    return tuple(spread(a, ndim) for a in amplitude)
+
+
+def moment(s: tuple[int, ...]) -> float:
+    """Weight of mode `s` in a voxel average, `12^-|s|`."""
+    return _MOMENT ** len(s)

@@ -1,0 +1,237 @@
+"""A periodic or bounded specimen on a regular grid, solved to equilibrium."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxmat._check import JaxmatError, check_option, check_shape
+from jaxmat.cells import _media, _linear
+from jaxmat.cells._axes import BOUNDARIES
+from jaxmat.cells._base import AbstractCell, raise_unless_converged
+from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
+from jaxmat.cells._media import AbstractMedium, Grains, LawField
+from jaxmat.materials import AbstractMaterial
+from jaxmat.materials._elastic import check_mirror_stiffness
+from jaxmat.microstructure import Grid, Microstructure
+from jaxmat.solve import Solution, poison
+
+DISCRETISATIONS = ("full", "reduced", "fourier")
+PLANES = (None, "strain", "stress")
+
+
+class Fields(eqx.Module):
+    """Local fields of a specimen under a mean strain.
+
+    Attributes:
+        displacement: total displacement, micrometres, at the voxel corners, one more
+            than voxels along each axis (at voxel centres for "fourier").
+        eps: Mandel strain, voxel means.
+        sig: Mandel stress, voxel means, GPa.
+    """
+
+    displacement: Float[Array, "*nodes d"]
+    eps: Float[Array, "*grid m"]
+    sig: Float[Array, "*grid m"]
+
+
+class GridCell(AbstractCell):
+    """Materials on a grid, in equilibrium: itself a material. Build with `grid_cell`.
+
+    Attributes:
+        medium: what fills the grid; its leaves are what gradients are taken of.
+        plane: None for three displacement components, "strain" or "stress" for two.
+        boundary: condition on each axis.
+        scheme: "full", "reduced" or "fourier".
+        rtol: relative tolerance of `update`.
+    """
+
+    medium: AbstractMedium
+    plane: str | None = eqx.field(static=True)
+    boundary: tuple[str, ...] = eqx.field(static=True)
+    scheme: str = eqx.field(static=True)
+    rtol: float = eqx.field(static=True, default=1e-8)
+
+    @property
+    def discretisation(self) -> AbstractDiscretisation:
+        """The displacement space; static."""
+        grid, plane = self.medium.grid, self.plane is not None
+        if self.scheme == "fourier":
+            return Fourier(grid, plane)
+        return Elements(grid, plane, self.scheme, self.boundary)
+
+    @property
+    def num_strains(self) -> int:
+        return 6 if self.plane is None else 3
+
+    @property
+    def is_linear(self) -> bool:
+        return self.medium.is_linear
+
+    def init_state(self, key=None) -> None:
+        return None
+
+    def update(self, eps, state, dt):
+        problem = self._problem()
+        solution = problem.solver(rtol=self.rtol, max_steps=1000)(eps)
+        sig = problem.residual(problem.entries, solution.value, eps)[1]
+        return poison(sig, solution.info.converged), state
+
+    def effective_stiffness(self, *, rtol, max_steps):
+        return _linear.effective_stiffness(
+            self.discretisation,
+            self.medium.stiffness(self.plane),
+            rtol=rtol,
+            max_steps=max_steps,
+        )
+
+    def _problem(self) -> _linear.LinearProblem:
+        return _linear.LinearProblem(
+            self.discretisation, self.medium.stiffness(self.plane)
+        )
+
+
+def grid_cell(
+    microstructure: Microstructure,
+    laws: Sequence[AbstractMaterial] | AbstractMaterial,
+    *,
+    plane: str | None = None,
+    boundary: str | Sequence[str] = "periodic",
+    discretisation: str = "full",
+) -> GridCell:
+    """A polycrystal on a grid, as a material.
+
+    Args:
+        microstructure: grains and phases on a grid of two or three dimensions.
+        laws: one linear law per phase, crystal frame, six strain components.
+        plane: None in 3D and for 2.5D (a columnar body: fields do not vary along x3, but
+            all three displacement components and six strains are there); "strain" or
+            "stress" for two components in 2D.
+        boundary: "periodic"; "kubc", linear displacement prescribed on the boundary;
+            "subc", uniform traction; or one of them for each axis.
+        discretisation: "full" (linear elements, exact integration), "reduced" (one
+            integration point, hourglass modes left free), or "fourier" (periodic only).
+
+    Returns:
+        A `GridCell`, which `homogenise`, `local_fields`, `tangent` and `drive` accept.
+
+    Raises:
+        JaxmatError: for an option that does not exist or does not fit the grid, a law
+            missing for a phase, a law that is not linear, or plane strain where a grain
+            has no mirror plane normal to x3.
+    """
+    medium = Grains(microstructure, _media.one_per_phase(laws))
+    return _build(medium, plane, boundary, discretisation)
+
+
+def field_cell(
+    grid: Grid,
+    law: AbstractMaterial,
+    *,
+    plane: str | None = None,
+    boundary: str | Sequence[str] = "periodic",
+    discretisation: str = "full",
+) -> GridCell:
+    """A cell with a law of its own in every voxel, such as a graded mixture.
+
+    Args:
+        grid: the grid.
+        law: linear, batched over the grid with `jax.vmap`, in the sample frame.
+        plane: as in `grid_cell`.
+        boundary: as in `grid_cell`.
+        discretisation: as in `grid_cell`.
+
+    Raises:
+        JaxmatError: as in `grid_cell`, or if the law is not batched over the grid.
+    """
+    return _build(LawField(grid, law), plane, boundary, discretisation)
+
+
+def _build(medium, plane, boundary, discretisation) -> GridCell:
+    grid = medium.grid
+    check_option("plane", plane, PLANES)
+    check_option("discretisation", discretisation, DISCRETISATIONS)
+    if plane is not None and grid.ndim != 2:
+        raise JaxmatError(
+            f"`plane` is {plane!r} on a grid of {grid.ndim} dimensions; give a 2D grid, "
+            "or leave `plane` out."
+        )
+    axes = (boundary,) * grid.ndim if isinstance(boundary, str) else tuple(boundary)
+    if len(axes) != grid.ndim:
+        raise JaxmatError(
+            f"`boundary` has {len(axes)} entries, the grid {grid.ndim} axes; give one "
+            "condition, or one for each axis."
+        )
+    for condition in axes:
+        check_option("boundary", condition, BOUNDARIES)
+    if discretisation == "fourier" and set(axes) != {"periodic"}:
+        raise JaxmatError(
+            f'`boundary` is {boundary!r}, but "fourier" is periodic by construction; use '
+            '"full" or "reduced".'
+        )
+    _check_laws(medium, plane)
+    return GridCell(medium, plane, axes, discretisation)
+
+
+def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
+    if not medium.is_linear:
+        raise JaxmatError(
+            "a law is not linear, and the grid cell solves linear laws only; give "
+            "`LinearElastic` laws."
+        )
+    if isinstance(medium, Grains):
+        phase, num = medium.microstructure.phase, len(medium.laws)
+        if not isinstance(phase, jax.core.Tracer) and int(jnp.max(phase)) >= num:
+            raise JaxmatError(
+                f"the microstructure has {int(jnp.max(phase)) + 1} phases but `laws` "
+                f"{num}; give one law per phase."
+            )
+        for law in medium.laws:
+            if law.num_strains != 6:
+                raise JaxmatError(
+                    f"a law has {law.num_strains} strain components, expected 6; give "
+                    "the 6x6 law and let `plane` reduce it."
+                )
+    is_traced = any(
+        isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(medium)
+    )
+    if plane == "strain" and not is_traced and isinstance(medium, Grains):
+        check_mirror_stiffness(medium.table(None))
+    if plane is None and medium.num_strains != 6:
+        raise JaxmatError(
+            "`law` has 3 strain components but `plane` is None; say which plane."
+        )
+
+
+def local_fields(
+    cell: GridCell,
+    eps_bar: Float[Array, " m"],
+    *,
+    rtol: float = 1e-6,
+    max_steps: int = 1000,
+    throw: bool = True,
+) -> Solution:
+    """Displacement, strain and stress in a specimen under a mean strain.
+
+    Args:
+        cell: from `grid_cell`.
+        eps_bar: mean Mandel strain, 6 components (3 in a plane).
+        rtol: relative tolerance of the equilibrium.
+        max_steps: bound on the iterations.
+        throw: raise if not converged.
+
+    Returns:
+        `Solution` with `Fields`; derivatives by the implicit function theorem.
+
+    Raises:
+        JaxmatError: if `eps_bar` has the wrong number of components.
+        EquinoxRuntimeError: not converged, if `throw`.
+    """
+    check_shape("eps_bar", eps_bar, (cell.num_strains,), hint="Mandel components")
+    problem = cell._problem()
+    solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps_bar)
+    fields = problem.fields(solution.value, eps_bar)
+    result = Solution(Fields(*fields), solution.info)
+    return raise_unless_converged(result, "local_fields") if throw else result

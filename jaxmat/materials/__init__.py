@@ -1,0 +1,9 @@
+"""Laws that answer stress for strain at one point."""
+
+from jaxmat.materials._base import AbstractMaterial as AbstractMaterial
+from jaxmat.materials._base import stiffness_of as stiffness_of
+from jaxmat.materials._base import tangent as tangent
+from jaxmat.materials._elastic import LinearElastic as LinearElastic
+from jaxmat.materials._elastic import Oriented as Oriented
+from jaxmat.materials._elastic import PlaneStrain as PlaneStrain
+from jaxmat.materials._elastic import PlaneStress as PlaneStress

@@ -1,0 +1,70 @@
+"""What a material is: stress for strain, and a state that remembers.
+
+Everything in the library that answers stress for strain obeys this protocol: a crystal,
+an oriented grain, a laminate, a polycrystal solved on a grid. Drivers, tangents and
+losses are written once against it.
+"""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, PyTree
+
+from jaxmat._types import Mandel, Scalar, Stiffness
+
+
+class AbstractMaterial(eqx.Module):
+    """One material point at small strain.
+
+    Parameters are the leaves of the object, so that `jax.grad` reaches them; history is
+    in the state, which is a pytree of arrays and never trainable. There is no batch
+    axis: use `jax.vmap`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def num_strains(self) -> int:
+        """Mandel components of strain and stress: six, or three in a plane."""
+
+    @property
+    @abc.abstractmethod
+    def is_linear(self) -> bool:
+        """Whether stress is a constant, symmetric stiffness times strain."""
+
+    @abc.abstractmethod
+    def init_state(self, key: Key[Array, ""] | None = None) -> PyTree:
+        """State of the virgin material; None if it has no history."""
+
+    @abc.abstractmethod
+    def update(
+        self, eps: Mandel, state: PyTree, dt: Scalar
+    ) -> tuple[Mandel, PyTree]:
+        """Stress and new state at the end of a step.
+
+        Args:
+            eps: total Mandel strain at the end of the step.
+            state: state at its beginning.
+            dt: duration of the step, seconds.
+
+        Returns:
+            Mandel stress, GPa, and the new state.
+        """
+
+
+def tangent(
+    material: AbstractMaterial, eps: Mandel, state: PyTree, dt: Scalar | float
+) -> Stiffness:
+    """Consistent tangent `d sig / d eps` of one step, GPa, 6x6 (3x3 in a plane)."""
+    return jax.jacfwd(lambda e: material.update(e, state, jnp.asarray(dt))[0])(eps)
+
+
+def stiffness_of(material: AbstractMaterial) -> Stiffness:
+    """Stiffness of a linear material, GPa: its tangent at zero strain."""
+    eps = jnp.zeros(material.num_strains, jnp.result_type(float, *_floats(material)))
+    return tangent(material, eps, material.init_state(), jnp.ones((), eps.dtype))
+
+
+def _floats(material: AbstractMaterial) -> list[Array]:
+    return [x for x in jax.tree.leaves(material) if eqx.is_inexact_array(x)]

@@ -1,0 +1,188 @@
+"""Linear elasticity, and the wrappers that turn a law or put it into a plane."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+from jaxtyping import Array
+
+from jaxmat import mandel, rotations
+from jaxmat._check import JaxmatError
+from jaxmat._types import Mandel, Quaternion, Scalar, Stiffness
+from jaxmat.materials._base import AbstractMaterial, stiffness_of
+
+OUT_OF_PLANE = np.array([2, 3, 4])
+
+
+class LinearElastic(AbstractMaterial):
+    """Hooke's law, `sig = stiffness eps`.
+
+    Attributes:
+        stiffness: Mandel stiffness, GPa, 6x6 (3x3 in a plane). It is used as given;
+            `crystals.check_stiffness` tells whether it is symmetric and positive.
+    """
+
+    stiffness: Stiffness
+
+    @property
+    def num_strains(self) -> int:
+        return self.stiffness.shape[-1]
+
+    @property
+    def is_linear(self) -> bool:
+        return True
+
+    def init_state(self, key=None) -> None:
+        return None
+
+    def update(self, eps, state, dt):
+        return self.stiffness @ eps, state
+
+
+class Oriented(AbstractMaterial):
+    """A law turned from the crystal frame into the sample frame.
+
+    Attributes:
+        law: a law with six strain components, in the crystal frame.
+        quaternion: crystal -> sample; normalised in use, so that an optimiser may
+            leave the unit sphere.
+    """
+
+    law: AbstractMaterial
+    quaternion: Quaternion
+
+    def __check_init__(self):
+        _require_six("Oriented", self.law)
+
+    @property
+    def num_strains(self) -> int:
+        return 6
+
+    @property
+    def is_linear(self) -> bool:
+        return self.law.is_linear
+
+    def init_state(self, key=None):
+        return self.law.init_state(key)
+
+    def update(self, eps, state, dt):
+        turn = mandel.rotation(rotations.to_matrix(self.quaternion))
+        sig, state = self.law.update(turn.T @ eps, state, dt)
+        return turn @ sig, state
+
+
+class PlaneStrain(AbstractMaterial):
+    """A law whose strain stays in the plane: eps_33 = eps_23 = eps_13 = 0.
+
+    Strain and stress have the components 11, 22, 12. The plane problem stands for the
+    three-dimensional one only where x3 is normal to a mirror plane of the law;
+    otherwise the in-plane stress drives out-of-plane shear, and three displacement
+    components are needed.
+
+    Raises:
+        JaxmatError: if a linear law couples in-plane stretch to out-of-plane shear
+            (checked on concrete values only).
+    """
+
+    law: AbstractMaterial
+
+    def __check_init__(self):
+        _require_six("PlaneStrain", self.law)
+        check_mirror(self.law)
+
+    @property
+    def num_strains(self) -> int:
+        return 3
+
+    @property
+    def is_linear(self) -> bool:
+        return self.law.is_linear
+
+    def init_state(self, key=None):
+        return self.law.init_state(key)
+
+    def update(self, eps, state, dt):
+        full = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
+        sig, state = self.law.update(full, state, dt)
+        return sig[mandel.PLANE], state
+
+
+class PlaneStress(AbstractMaterial):
+    """A law with no stress out of the plane: sig_33 = sig_23 = sig_13 = 0.
+
+    Strain and stress have the components 11, 22, 12. The out-of-plane strain is found
+    by Newton's method (one step for a linear law) and differentiated implicitly.
+    """
+
+    law: AbstractMaterial
+
+    def __check_init__(self):
+        _require_six("PlaneStress", self.law)
+
+    @property
+    def num_strains(self) -> int:
+        return 3
+
+    @property
+    def is_linear(self) -> bool:
+        return self.law.is_linear
+
+    def init_state(self, key=None):
+        return self.law.init_state(key)
+
+    def update(self, eps, state, dt):
+        def full(out):
+            whole = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
+            return whole.at[OUT_OF_PLANE].set(out)
+
+        def traction(out, _=None):
+            return self.law.update(full(out), state, dt)[0][OUT_OF_PLANE]
+
+        out = jnp.zeros(3, eps.dtype)
+        if self.is_linear:
+            out = -jnp.linalg.solve(jax.jacfwd(traction)(out), traction(out))
+        else:
+            tolerance = 1e3 * float(jnp.finfo(eps.dtype).eps)
+            newton = optx.Newton(rtol=tolerance, atol=tolerance)
+            root = optx.root_find(traction, newton, out, throw=False)
+            ok = root.result == optx.RESULTS.successful
+            out = jnp.where(ok, root.value, jnp.nan)
+        sig, state = self.law.update(full(out), state, dt)
+        return sig[mandel.PLANE], state
+
+
+def _require_six(wrapper: str, law: AbstractMaterial) -> None:
+    if law.num_strains != 6:
+        raise JaxmatError(
+            f"{wrapper} wraps a law of {law.num_strains} strain components, expected 6; "
+            "turn the law first, and put it into the plane last."
+        )
+
+
+def check_mirror(law: AbstractMaterial, tolerance: float = 1e-6) -> None:
+    """Raise unless x3 is normal to a mirror plane of a linear law.
+
+    Says nothing of nonlinear laws and, under a trace, of values.
+
+    Raises:
+        JaxmatError: naming the largest coupling found.
+    """
+    leaves = jax.tree.leaves(eqx.filter(law, eqx.is_array))
+    batched = any(isinstance(x, jax.core.Tracer) for x in leaves)
+    if batched or not law.is_linear:
+        return
+    check_mirror_stiffness(stiffness_of(law), tolerance)
+
+
+def check_mirror_stiffness(stiffness: Array, tolerance: float = 1e-6) -> None:
+    """As `check_mirror`, for concrete 6x6 stiffnesses with any leading axes."""
+    stiffness = np.asarray(stiffness)
+    coupling = np.abs(stiffness[..., mandel.PLANE[:, None], [3, 4]])
+    if coupling.max() > tolerance * np.abs(stiffness).max():
+        raise JaxmatError(
+            "plane strain needs x3 normal to a mirror plane of every grain, but a "
+            f"stiffness couples in-plane strain to out-of-plane shear by "
+            f"{coupling.max():.3g} GPa; leave `plane` out to solve with three "
+            "displacement components."
+        )
