@@ -178,17 +178,16 @@ def _grid(name: str, fields: dict[str, str], found: int):
 def _phase_column(
     fields: dict[str, str], data: np.ndarray, known: dict[int, int]
 ) -> int:
-    """Where the phase number is: named since version 7, else the eighth or the ninth.
+    """Where the phase number is: named since version 7, else the eighth.
 
-    Some programs write the fit before it; whichever column holds known numbers only.
+    Files of nine columns come in two kinds; some have the fit before the phase.
     """
     named = re.split(r"\s*,\s*", fields.get("COLUMN_HEADERS", "").lower())
     for title in ("phase", "phase index"):
         if title in named[: data.shape[1]]:
             return named.index(title)
-    eighth_fits = np.isin(data[:, 7], list(known)).all()
-    ninth_fits = data.shape[1] > 8 and np.isin(data[:, 8], list(known)).all()
-    return 8 if ninth_fits and not eighth_fits else 7
+    fit_first = data.shape[1] == 9 and not np.isin(data[:, 7], list(known)).all()
+    return 8 if fit_first else 7
 
 
 def write_ang(path: str | os.PathLike, m: OrientationMap) -> None:

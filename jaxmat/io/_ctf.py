@@ -43,7 +43,8 @@ def scan_ctf(path: str | os.PathLike) -> Scan:
             header, or whose phase or Laue group is unknown.
     """
     name = Path(path).name
-    lines = _text.decode(_text.read_bytes(path)).splitlines()
+    text = _text.decode(_text.read_bytes(path))
+    lines = [line for line in text.splitlines() if line.strip()]
     titles_at = _titles_line(name, lines)
     fields = _parse_header(lines[:titles_at])
     phases = _parse_phases(name, lines[:titles_at])

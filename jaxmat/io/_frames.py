@@ -172,8 +172,8 @@ def check_count(name: str, cells: tuple[int, int], found: float) -> None:
     nx, ny = cells
     if nx < 1 or ny < 1 or nx * ny != found:
         raise JaxmatError(
-            f"`{name}` holds {found} points, its header says {nx} x {ny}; the file was "
-            "cut off or edited, export it again."
+            f"`{name}` holds {found:.10g} points, its header says {nx} x {ny}; the "
+            "file was cut off or edited, export it again."
         )
 
 
@@ -238,7 +238,7 @@ def resample_hexagonal(
     pixel_x = np.arange(nx)
     pixel_y = np.arange(ny) - (ny - 1) / 2 + points[-1, 1] / 2
     pixels = np.stack(np.meshgrid(pixel_x, pixel_y), axis=-1).reshape(-1, 2)
-    return KDTree(points).query(pixels)[1], (nx, ny)
+    return np.asarray(KDTree(points).query(pixels)[1]), (nx, ny)
 
 
 def multiply(p: np.ndarray, q: np.ndarray) -> np.ndarray:

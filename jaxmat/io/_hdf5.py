@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Shaped
 
 from jaxmat._check import JaxmatError
+from jaxmat.io import _h5
 from jaxmat.io._atomic import atomic_path
-from jaxmat.io._vendor_h5 import DAMAGE
 from jaxmat.microstructure import Grid, Microstructure, OrientationMap, Phase
 
 SCHEMA = 1
@@ -48,7 +48,7 @@ class Stored(NamedTuple):
 
 
 def write_hdf5(
-    path: str | os.PathLike, items: Mapping[str, Item], *, command: str = ""
+    path: str | os.PathLike, items: Mapping[str, Any], *, command: str = ""
 ) -> None:
     """Write microstructures, orientation maps and results into one HDF5 file.
 
@@ -56,7 +56,7 @@ def write_hdf5(
 
     Args:
         path: file to write, replaced if it exists.
-        items: what to store, by name; results as `Quantity(value, unit)`.
+        items: `Microstructure`, `OrientationMap` or `Quantity(value, unit)` by name.
         command: how the file was made, kept as provenance.
 
     Raises:
@@ -91,36 +91,28 @@ def read_hdf5(path: str | os.PathLike) -> Stored:
             not written by jaxmat, or has a newer schema than this version knows.
     """
     name = Path(path).name
-    try:
-        with h5py.File(path, "r") as file:
-            if "jaxmat_schema" not in file.attrs:
-                raise JaxmatError(
-                    f"`{name}` is not a jaxmat file; read maps with io.read_ebsd."
-                )
-            schema = int(file.attrs["jaxmat_schema"])
-            if schema > SCHEMA:
-                raise JaxmatError(
-                    f"`{name}` has schema {schema}, this jaxmat reads up to {SCHEMA}; "
-                    "upgrade jaxmat-multiscale."
-                )
-            items = {key: _read_item(file[key]) for key in file}
-            return Stored(items, {k: str(v) for k, v in file.attrs.items()})
-    except FileNotFoundError as error:
-        raise JaxmatError(f"there is no file `{path}`; check the path.") from error
-    except JaxmatError:
-        raise
-    except DAMAGE as error:
-        raise JaxmatError(
-            f"`{name}` is not a whole HDF5 file ({str(error)[:120]}); it was cut off "
-            "while being written or copied, make it again."
-        ) from error
+    with _h5.opened(path) as file:
+        if "jaxmat_schema" not in file.attrs:
+            raise JaxmatError(
+                f"`{name}` is not a jaxmat file; read maps with io.read_ebsd."
+            )
+        schema = int(_h5.attribute(file, "jaxmat_schema"))
+        if schema > SCHEMA:
+            raise JaxmatError(
+                f"`{name}` has schema {schema}, this jaxmat reads up to {SCHEMA}; "
+                "upgrade jaxmat-multiscale."
+            )
+        items = {str(key): _read_item(file, str(key)) for key in file}
+        return Stored(items, {key: str(value) for key, value in file.attrs.items()})
 
 
-def _array(group: h5py.Group, key: str, value: Array, unit: str) -> h5py.Dataset:
+def _array(
+    group: h5py.Group, key: str, value: Array | np.ndarray, unit: str
+) -> h5py.Dataset:
     """One dataset; big ones are compressed."""
-    value = np.asarray(value)
-    options = {"compression": "gzip", "shuffle": True} if value.size > 1000 else {}
-    dataset = group.create_dataset(key, data=value, **options)
+    packed = np.asarray(value)
+    options = {"compression": "gzip", "shuffle": True} if packed.size > 1000 else {}
+    dataset = group.create_dataset(key, data=packed, **options)
     dataset.attrs["unit"] = unit
     return dataset
 
@@ -162,26 +154,32 @@ _WRITERS = {
 }
 
 
-def _read_item(stored: h5py.Group | h5py.Dataset) -> Item:
+def _read_item(file: h5py.File, key: str) -> Item:
     """The item that `_WRITERS` wrote."""
-    kind = stored.attrs["kind"]
+    kind = str(_h5.attribute(file[key], "kind"))
     if kind == "quantity":
-        return Quantity(stored[()], str(stored.attrs["unit"]))
-    grid = Grid(stored.attrs["shape"], stored.attrs["lengths"])
+        stored = _h5.dataset(file, key)
+        return Quantity(_h5.array(stored), str(_h5.attribute(stored, "unit")))
+    group = _h5.group(file, key)
+    grid = Grid(_h5.attribute(group, "shape"), _h5.attribute(group, "lengths"))
     if kind == "microstructure":
         return Microstructure(
             grid=grid,
-            grain=jnp.asarray(stored["grain"][()]),
-            phase=jnp.asarray(stored["phase"][()]),
-            orientation=jnp.asarray(stored["orientation"][()]),
+            grain=_read_array(group, "grain"),
+            phase=_read_array(group, "phase"),
+            orientation=_read_array(group, "orientation"),
         )
-    names, laues = stored.attrs["phase_names"], stored.attrs["phase_laue"]
+    names, laues = (_h5.attribute(group, k) for k in ("phase_names", "phase_laue"))
     return OrientationMap(
         grid=grid,
-        quaternion=jnp.asarray(stored["quaternion"][()]),
-        phase=jnp.asarray(stored["phase"][()]),
+        quaternion=_read_array(group, "quaternion"),
+        phase=_read_array(group, "phase"),
         phases=tuple(
             Phase(str(name), str(laue)) for name, laue in zip(names, laues, strict=True)
         ),
-        confidence=jnp.asarray(stored["confidence"][()]),
+        confidence=_read_array(group, "confidence"),
     )
+
+
+def _read_array(group: h5py.Group, key: str) -> Array:
+    return jnp.asarray(_h5.array(_h5.dataset(group, key)))

@@ -108,10 +108,10 @@ def phase_numbers(name: str, column: np.ndarray, known: dict[int, int]) -> np.nd
     found = np.unique(column)
     for value in found:
         if value not in known:
+            named = ", ".join(str(key) for key in list(known)[:20])
             raise JaxmatError(
                 f"`{name}` has phase number {value:g} at a point; its header names "
-                f"{', '.join(str(key) for key in known)}: the file was damaged, or the "
-                "phase column is elsewhere."
+                f"{named}: the file was damaged, or the phase column is elsewhere."
             )
     lookup = np.array([known[int(value)] for value in found])
     return lookup[np.searchsorted(found, column)]

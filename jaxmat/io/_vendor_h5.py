@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from jaxmat._check import JaxmatError
-from jaxmat.io import _text
+from jaxmat.io import _h5, _text
 from jaxmat.io._ang import edax_grid, is_unindexed
 from jaxmat.io._ang import laue_of as edax_laue_of
 from jaxmat.io._ctf import laue_of as oxford_laue_of
@@ -20,13 +20,6 @@ from jaxmat.io._frames import EDAX_TO_MAP, OXFORD_TO_MAP, Scan, check_count
 from jaxmat.microstructure import Phase
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# What h5py raises for a damaged file, by where the damage is.
-DAMAGE = (
-    *(OSError, RuntimeError, LookupError, ValueError, TypeError),
-    *(AttributeError, ArithmeticError, MemoryError),
-)
-_DEFLATE_LIMIT = 1100  # deflate cannot pack tighter than 1032 to 1
-_SMALL = 1 << 20  # bytes that may be allocated whatever the file says
 
 
 def scan_vendor_h5(path: str | os.PathLike) -> Scan:
@@ -36,17 +29,8 @@ def scan_vendor_h5(path: str | os.PathLike) -> Scan:
         JaxmatError: for a damaged file, one of another kind, or one whose points do
             not match its header.
     """
-    name = Path(path).name
-    try:
-        with h5py.File(path, "r") as file:
-            return _scan(name, file)
-    except JaxmatError:
-        raise
-    except DAMAGE as error:
-        raise JaxmatError(
-            f"`{name}` is a damaged HDF5 file ({str(error)[:120]}); copy or export it "
-            "again."
-        ) from error
+    with _h5.opened(path) as file:
+        return _scan(Path(path).name, file)
 
 
 def _scan(name: str, file: h5py.File) -> Scan:
@@ -54,7 +38,7 @@ def _scan(name: str, file: h5py.File) -> Scan:
     for group in file.values():
         ebsd = group.get("EBSD") if isinstance(group, h5py.Group) else None
         if isinstance(ebsd, h5py.Group) and "Data" in ebsd and "Header" in ebsd:
-            data, header = ebsd["Data"], ebsd["Header"]
+            data, header = _h5.group(ebsd, "Data"), _h5.group(ebsd, "Header")
             return (_oxford if "Euler" in data else _edax)(name, data, header)
     if "jaxmat_schema" in file.attrs:
         raise JaxmatError(
@@ -102,7 +86,7 @@ def _edax_phases(
     name: str, header: h5py.Group
 ) -> tuple[tuple[Phase, ...], dict[int, int]]:
     """Phases and our index by EDAX's number: with one phase, 0 is that phase."""
-    groups = _numbered(name, header["Phase"])
+    groups = _numbered(name, _h5.group(header, "Phase"))
     phases = tuple(
         Phase(
             _entry(group, "MaterialName") or "",
@@ -132,7 +116,7 @@ def _oxford(name: str, data: h5py.Group, header: h5py.Group) -> Scan:
     euler = _column(name, data, "Euler", width=3)
     cells = (_count(name, header, "X Cells"), _count(name, header, "Y Cells"))
     check_count(name, cells, len(euler))
-    groups = _numbered(name, header["Phases"])
+    groups = _numbered(name, _h5.group(header, "Phases"))
     known = {number: index for index, number in enumerate(groups)} | {0: -1}
     phase = _text.phase_numbers(name, _column(name, data, "Phase"), known)
     _check_lengths(name, [euler, phase])
@@ -157,31 +141,24 @@ def _oxford(name: str, data: h5py.Group, header: h5py.Group) -> Scan:
 
 def _numbered(name: str, group: h5py.Group) -> dict[int, h5py.Group]:
     """Subgroups by their number, in order."""
-    numbered = {_text.whole(name, "phase number", key): group[key] for key in group}
+    numbered = {
+        _text.whole(name, "phase number", str(key)): _h5.group(group, str(key))
+        for key in group
+    }
     if not numbered:
         raise JaxmatError(f"`{name}` names no phase; export it again.")
     return dict(sorted(numbered.items()))
 
 
 def _column(name: str, group: h5py.Group, key: str, width: int = 1) -> np.ndarray:
-    """A dataset as floats, (points,) or (points, width).
-
-    Refused unread if its size cannot come from the bytes stored: a damaged header may
-    claim more than fits in memory.
-    """
+    """A dataset as floats, (points,) or (points, width)."""
     if key not in group:
         raise JaxmatError(
             f"`{name}` has no {group.name}/{key}; export it again with all columns."
         )
-    dataset = group[key]
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes > max(_DEFLATE_LIMIT * stored, _SMALL):
-        raise JaxmatError(
-            f"`{name}` claims {dataset.nbytes} bytes in {group.name}/{key} but stores "
-            f"{stored}; the file was cut off or damaged, copy it again."
-        )
+    dataset = _h5.dataset(group, key)
     with np.errstate(invalid="ignore", over="ignore"):  # damaged floats
-        values = np.asarray(dataset[()], float)
+        values = _h5.array(dataset).astype(float, casting="same_kind")
     if values.size != dataset.shape[0] * width:
         raise JaxmatError(
             f"`{name}` has {group.name}/{key} of shape {dataset.shape}; {width} per "
@@ -204,10 +181,10 @@ def _entry(group: h5py.Group, key: str) -> str | None:
     """A header value (vendors store scalars as one-element arrays) as text."""
     if key not in group:
         return None
-    dataset = group[key]
+    dataset = _h5.dataset(group, key)
     if dataset.size != 1:
-        raise TypeError(f"{group.name}/{key} is not a single value")
-    value = np.ravel(dataset[()])[0]
+        raise TypeError(f"{dataset.name} is not a single value")
+    value = _h5.array(dataset).ravel()[0]
     return _text.decode(value) if isinstance(value, bytes) else str(value)
 
 
