@@ -15,9 +15,22 @@ from jaxmat.microstructure._grid import Phase as Phase
 from jaxmat.microstructure._images import majority_filter as majority_filter
 from jaxmat.microstructure._images import median_filter as median_filter
 from jaxmat.microstructure._images import resample as resample
+from jaxmat.microstructure._lattice import gnd_density as gnd_density
+from jaxmat.microstructure._lattice import (
+    kernel_average_misorientation as kernel_average_misorientation,
+)
+from jaxmat.microstructure._lattice import lattice_curvature as lattice_curvature
+from jaxmat.microstructure._lattice import nye_tensor as nye_tensor
+from jaxmat.microstructure._misorientation import Boundaries as Boundaries
+from jaxmat.microstructure._misorientation import boundaries as boundaries
+from jaxmat.microstructure._misorientation import (
+    misorientation_distribution as misorientation_distribution,
+)
 from jaxmat.microstructure._seeds import lognormal_volumes as lognormal_volumes
 from jaxmat.microstructure._seeds import num_grains_for as num_grains_for
 from jaxmat.microstructure._seeds import random_seeds as random_seeds
+from jaxmat.microstructure._segment import clean as clean
+from jaxmat.microstructure._segment import segment as segment
 from jaxmat.microstructure._shapes import GrainShapes as GrainShapes
 from jaxmat.microstructure._shapes import Summary as Summary
 from jaxmat.microstructure._shapes import equivalent_diameters as equivalent_diameters
