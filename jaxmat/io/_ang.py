@@ -18,6 +18,7 @@ from jaxmat.io._frames import (
     EDAX_TO_MAP,
     Scan,
     check_count,
+    check_steps,
     from_orientation_map,
     resample_hexagonal,
 )
@@ -99,11 +100,7 @@ def edax_grid(
         found: number of points in the file.
     """
     odd, even, count = rows
-    if min(steps) <= 0:
-        raise JaxmatError(
-            f"`{name}` has steps {steps[0]:g} and {steps[1]:g}; they must be positive "
-            "micrometres."
-        )
+    check_steps(name, steps)
     if kind.lower() == "sqrgrid":
         check_count(name, (odd, count), found)
         return (odd, count), steps, None

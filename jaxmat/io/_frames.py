@@ -84,11 +84,18 @@ def to_orientation_map(scan: Scan, frame: str) -> OrientationMap:
     """Check a scan and bring it to our axes and frames.
 
     Raises:
-        JaxmatError: for an unknown `frame`, a wrong number of points, or an indexed
-            point whose Euler angles are NaN or beyond one turn.
+        JaxmatError: for an unknown `frame`, a wrong number of points, a line scan, a
+            step that is not positive, or an indexed point whose Euler angles are NaN
+            or beyond one turn.
     """
     check_option("frame", frame, ("map", "vendor"))
     check_count(scan.name, scan.cells, len(scan.euler_bunge))
+    check_steps(scan.name, scan.steps)
+    if min(scan.cells) < 2:
+        raise JaxmatError(
+            f"`{scan.name}` is a line of {scan.cells[0]} x {scan.cells[1]} points; a "
+            "map needs two or more along x and y."
+        )
     indexed = scan.phase >= 0
     _check_euler(scan, indexed)
     q = from_euler(np.where(indexed[:, None], scan.euler_bunge, 0.0))
@@ -174,6 +181,15 @@ def check_count(name: str, cells: tuple[int, int], found: float) -> None:
         raise JaxmatError(
             f"`{name}` holds {found:.10g} points, its header says {nx} x {ny}; the "
             "file was cut off or edited, export it again."
+        )
+
+
+def check_steps(name: str, steps: tuple[float, float]) -> None:
+    """Raise unless both steps are positive."""
+    if min(steps) <= 0:
+        raise JaxmatError(
+            f"`{name}` has steps {steps[0]:g} and {steps[1]:g}; they must be positive "
+            "micrometres."
         )
 
 

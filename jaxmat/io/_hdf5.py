@@ -68,8 +68,8 @@ def write_hdf5(
             raise JaxmatError(f"an item is named {name!r}; use a name without a slash.")
         if not isinstance(item, Microstructure | OrientationMap | Quantity):
             raise JaxmatError(
-                f"item {name!r} is a {type(item).__name__}; give a Microstructure, an "
-                "OrientationMap or a Quantity(value, unit)."
+                f"item {name!r} is of type {type(item).__name__}; give a "
+                "Microstructure, an OrientationMap or a Quantity(value, unit)."
             )
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["jaxmat_schema"] = SCHEMA

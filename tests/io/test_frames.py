@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ebsd_files import write_channel5, write_edax_h5, write_h5oina
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
@@ -122,6 +124,27 @@ for columns, signs in product(permutations(range(3)), product([1.0, -1.0], repea
 PLANES = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [1, 1, -1]]) / np.sqrt(3)
 TWINS = Rotation.from_rotvec(np.pi / 3 * PLANES).as_matrix()
 TWIN_SYMMETRY = np.einsum("kji,sli->ksjl", TWINS, np.array(CUBIC)).reshape(4, -1, 9)
+
+
+def test_grains_of_the_nickel_map_are_those_defdap_finds(ebsd_dir):
+    # DefDAP's own tests expect 3250 and 3730 boundary points along x and y above 5
+    # degrees and 141, 109, 76 grains of at least 0, 10, 100 points on this map.
+    m = io.read_ebsd(ebsd_dir / "defdap" / "testDataEBSD.cpr")
+    rotation = matrices(np.asarray(m.quaternion))
+    points = np.arange(m.grid.size).reshape(m.grid.shape)
+    ends, counts = [], []
+    for axis in (0, 1):
+        a, b = (np.moveaxis(x, axis, 0) for x in (rotation, points))
+        turn = np.einsum("xyji,xyjk->xyik", a[:-1], a[1:]).reshape(-1, 9)
+        trace = (turn @ np.reshape(CUBIC, (24, 9)).T).max(axis=1)
+        same = trace >= 1 + 2 * np.cos(np.deg2rad(5.0))
+        ends.append(np.stack([b[:-1].ravel(), b[1:].ravel()])[:, same])
+        counts.append(np.sum(~same))
+    i, j = np.concatenate(ends, axis=1)
+    graph = coo_array((np.ones(len(i)), (i, j)), shape=(m.grid.size, m.grid.size))
+    sizes = np.bincount(connected_components(graph, directed=False)[1])
+    assert counts == [3250, 3730]
+    assert [np.sum(sizes >= least) for least in (0, 10, 100)] == [141, 109, 76]
 
 
 def twin_normals(m):
