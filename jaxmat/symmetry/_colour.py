@@ -59,7 +59,8 @@ def direction_colour(direction: Vector, laue: str) -> Float[Array, "3"]:
     References:
         Nolze & Hielscher (2016), J. Appl. Cryst. 49, 1786-1802.
     """
-    folded, triangle = fold(direction, laue)
+    # Colours agree on both sides of a mirror: no rounding error to allow for.
+    folded, triangle = fold(direction, laue, 0.0)
     weights = jnp.maximum(colour_weights(folded, laue), 0)
     part = weights / jnp.max(weights)
     bright = 3 * part / (1 + 2 * part)  # widens the white middle; slope finite at zero

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from jaxmat import rotations
 from jaxmat._types import Quaternion, Scalar, constant
 from jaxmat.symmetry._groups import operators, right_matrix
-from jaxmat.symmetry._sector import to_sector
+from jaxmat.symmetry._sector import place
 
 # Ranks candidates that tie in the angle; any direction that is not special would do.
 _GENERIC = np.array([0.83, 0.31, 0.47])
@@ -74,7 +74,7 @@ def disorientation(q_a: Quaternion, q_b: Quaternion, laue: str) -> Quaternion:
         A 47, 780-789.
     """
     products = equivalents(_misorientation(q_a, q_b), laue)
-    axes = jax.vmap(lambda v: to_sector(v, laue))(products[:, 1:])
+    axes = jax.vmap(lambda v: place(v, laue, 1.0))(products[:, 1:])
     return _smallest(jnp.concatenate([jnp.abs(products[:, :1]), axes], axis=1))
 
 

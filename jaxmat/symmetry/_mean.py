@@ -52,11 +52,11 @@ def mean_orientation(
     fixed = jax.lax.stop_gradient(q)
     first = jax.lax.stop_gradient(weights)
 
-    def improve(_: int, mean: Quaternion) -> Quaternion:
+    def improve(mean: Quaternion) -> Quaternion:
         return jnp.linalg.eigh(_scatter(_nearest(fixed, mean, laue), first))[1][:, -1]
 
     start = fixed[jnp.argmax(first)]
-    mean = jax.lax.fori_loop(0, _NUM_PASSES, improve, start)
+    mean = jax.lax.fori_loop(0, _NUM_PASSES, lambda _, m: improve(m), start)
     mean = _principal(_scatter(_nearest(q, mean, laue), weights))
     return to_fundamental_zone(mean, laue)
 

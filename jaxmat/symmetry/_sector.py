@@ -173,12 +173,19 @@ def to_sector(direction: Vector, laue: str) -> Vector:
     Raises:
         JaxmatError: if `laue` is unknown; the message lists those known.
     """
-    folded, triangle = fold(direction, laue)
+    return place(direction, laue, jnp.sqrt(jnp.sum(direction**2)))
+
+
+def place(direction: Vector, laue: str, size: Scalar | float) -> Vector:
+    """As `to_sector`, for components known to the rounding error of a number `size`."""
+    folded, triangle = fold(direction, laue, size)
     placements = constant(_SECTORS[laue].placements, direction)
     return jnp.sum(placements[triangle] * folded, axis=1)
 
 
-def fold(direction: Vector, laue: str) -> tuple[Vector, Int[Array, ""]]:
+def fold(
+    direction: Vector, laue: str, size: Scalar | float
+) -> tuple[Vector, Int[Array, ""]]:
     """Fold into the triangle `red, green, blue` of the mirror group.
 
     Returns:
@@ -195,8 +202,7 @@ def fold(direction: Vector, laue: str) -> tuple[Vector, Int[Array, ""]]:
     normals = constant(_MIRRORS[sector.parent], direction)
     height = jnp.sum(normals * direction, axis=1)
     # A direction in a mirror belongs to both sides: its sign may be either.
-    size = jnp.sqrt(jnp.sum(direction**2))
-    rounding = 64 * jnp.finfo(direction.dtype).eps * size
+    rounding = 64 * float(jnp.finfo(direction.dtype).eps) * size
     side = jnp.where(jnp.abs(height) <= rounding, 0, jnp.sign(height))
     sign = jnp.prod(jnp.where(sector.absent, side, 1), axis=1)
     fits = jnp.all((sign == 0) | (sign == sector.signs), axis=1)
