@@ -27,14 +27,14 @@ from jaxmat.microstructure import OrientationMap, Phase
 UNINDEXED_ANGLE = 4 * np.pi
 
 LAUE = {
-    **{"1": "-1", "2": "2/m", "20": "2/m", "21": "2/m", "22": "mmm", "4": "4/m"},
+    **{"1": "-1", "20": "2/m", "22": "mmm", "4": "4/m"},
     **{"42": "4/mmm", "3": "-3", "32": "-3m", "6": "6/m", "62": "6/mmm"},
     **{"23": "m-3", "43": "m-3m"},
 }
-"""Laue group by EDAX's symmetry number: the rotation axes of the proper point group;
-2, 20 and 21 are monoclinic with the twofold axis along c, b and a."""
+"""Laue group by EDAX's symmetry number: the rotation axes of the proper point group.
+Of the monoclinic 2, 20 and 21 (twofold axis along c, b, a) only b is our setting."""
 
-_NUMBER = {laue: code for code, laue in LAUE.items()} | {"2/m": "20"}
+_NUMBER = {laue: code for code, laue in LAUE.items()}
 _COLUMNS = 8  # up to the phase number
 
 
@@ -153,7 +153,7 @@ def laue_of(name: str, symmetry: str) -> str:
     if spelt not in LAUE and spelt not in LAUE.values():
         raise JaxmatError(
             f"`{name}` has a phase with Symmetry {symmetry[:40]!r}; EDAX numbers "
-            f"{', '.join(LAUE)} are read."
+            f"{', '.join(LAUE)} are read (monoclinic: unique axis b)."
         )
     return LAUE.get(spelt, spelt)
 

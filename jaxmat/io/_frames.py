@@ -14,7 +14,8 @@ Vendors write positions in that frame, but orientations in another one:
   of a map can tell apart.
 
 The crystal frame is IEEE's: x along a, z along c for trigonal and hexagonal crystals,
-as EDAX has it. Oxford has x along a*, 30 degrees further about c.
+as EDAX has it. Oxford has x perpendicular to b and c (H5OINA specification, CS2), that
+is along a*, 30 degrees further about c. Monoclinic crystals have b along y.
 """
 
 from typing import NamedTuple

@@ -186,12 +186,18 @@ def test_the_phase_column_is_found_behind_the_fit(tmp_path):
     [
         *(("43", "m-3m"), ("23", "m-3"), ("62", "6/mmm"), ("6", "6/m"), ("32", "-3m")),
         *(("3", "-3"), ("42", "4/mmm"), ("4", "4/m"), ("22", "mmm"), ("20", "2/m")),
-        *(("2", "2/m"), ("1", "-1"), ("m3m", "m-3m"), ("6/mmm", "6/mmm")),
+        *(("1", "-1"), ("m3m", "m-3m"), ("6/mmm", "6/mmm")),
     ],
 )
 def test_edax_symmetry_numbers_are_laue_groups(tmp_path, symmetry, laue):
     (tmp_path / "a.ang").write_text(ang_text(SQUARE, symmetry=symmetry))
     assert io.read_ebsd(tmp_path / "a.ang").phases == (Phase("Nickel", laue),)
+
+
+@pytest.mark.parametrize("symmetry", ["2", "21"])
+def test_monoclinic_crystals_of_another_unique_axis_are_refused(tmp_path, symmetry):
+    (tmp_path / "a.ang").write_text(ang_text(SQUARE, symmetry=symmetry))
+    refused(tmp_path / "a.ang", f"'{symmetry}'", "unique axis b")
 
 
 @pytest.mark.parametrize("number", range(1, 12))
