@@ -2,6 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from jaxmat import microstructure as ms
@@ -241,3 +243,34 @@ def test_segmentation_runs_in_single_precision():
         found = ms.segment(ms.clean(m), THRESHOLD)
     assert found.orientation.dtype == jnp.float32
     assert found.num_grains == 5
+
+
+GOOD = [(1.0, 0, 0, 0), (0.6, 0.8, 0, 0), (0.5, 0.5, 0.5, -0.5), (0, 0, 0, -1.0)]
+SPECIAL = [(0.0, 0, 0, 0), (np.nan, 1, 0, 0), (np.inf, 0, 0, 0), (2.0, 0, 0, 0)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    shape=st.sampled_from([(2, 2), (3, 5), (2, 3, 2)]),
+    q=st.lists(st.sampled_from(GOOD * 10 + SPECIAL), min_size=15, max_size=15),
+    phase=st.lists(st.sampled_from([-1, 0, 1]), min_size=15, max_size=15),
+    min_points=st.integers(1, 4),
+)
+def test_any_map_gives_valid_grains_or_a_sentence(shape, q, phase, min_points):
+    size = int(np.prod(shape))
+    m = OrientationMap(
+        Grid(shape, tuple(map(float, shape))),
+        jnp.asarray(np.array(q[:size]).reshape(*shape, 4)),
+        jnp.asarray(np.array(phase[:size]).reshape(shape)),
+        (Phase("Ti", "6/mmm"), Phase("Fe", "m-3m")),
+        jnp.asarray(np.full(shape, np.nan)),
+    )
+    try:
+        cleaned = ms.clean(m, min_points=min_points)
+    except JaxmatError:
+        bad = ~np.isclose(np.linalg.norm(q[:size], axis=1), 1)
+        indexed = np.array(phase[:size]) >= 0
+        assert (bad & indexed).any() or not indexed.any()
+        return
+    found = ms.check_microstructure(ms.segment(cleaned, THRESHOLD))
+    assert len(np.unique(found.grain)) == found.num_grains
