@@ -28,7 +28,7 @@ def uniform_texture(key: Key[Array, ""], num_grains: int) -> Float[Array, "grain
     Returns:
         Unit quaternions, crystal -> sample.
     """
-    return jax.vmap(rotations.random_uniform)(jax.random.split(key, num_grains))
+    return _uniform(jax.random.split(key, num_grains))
 
 
 def fibre_texture(
@@ -61,8 +61,7 @@ def fibre_texture(
         raise JaxmatError(f"`spread` is {spread}; give zero or more, radians.")
     crystal = _vector("crystal_direction", crystal_direction)
     sample = _vector("sample_direction", sample_direction)
-    keys = jax.random.split(key, num_grains)
-    return jax.vmap(lambda k: rotations.random_fibre(k, crystal, sample, spread))(keys)
+    return _fibre(jax.random.split(key, num_grains), crystal, sample, spread)
 
 
 def map_texture(
@@ -95,6 +94,10 @@ def map_texture(
         )
     points = orientation_map.quaternion.reshape(-1, 4)[of_phase]
     return points[jax.random.randint(key, (num_grains,), 0, of_phase.size)]
+
+
+_uniform = jax.jit(jax.vmap(rotations.random_uniform))
+_fibre = jax.jit(jax.vmap(rotations.random_fibre, in_axes=(0, None, None, None)))
 
 
 def _vector(name: str, direction: Direction) -> Float[Array, "3"]:
