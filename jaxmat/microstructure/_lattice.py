@@ -17,15 +17,14 @@ from jaxmat import rotations, symmetry
 from jaxmat._check import JaxmatError
 from jaxmat._types import Quaternion, Scalar, Vector, constant
 from jaxmat.microstructure._grid import OrientationMap
-from jaxmat.microstructure._pairs import nearest_equivalent
+from jaxmat.microstructure._pairs import GRAIN_THRESHOLD, nearest_equivalent
 
-_THRESHOLD = float(np.radians(5.0))
 # Components of Nye's tensor that a section normal to x3 shows.
 _SEEN_IN_PLANE = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1]])
 
 
 def kernel_average_misorientation(
-    orientation_map: OrientationMap, *, threshold: float = _THRESHOLD
+    orientation_map: OrientationMap, *, threshold: float = GRAIN_THRESHOLD
 ) -> Float[Array, "*grid"]:
     """Mean disorientation between each point and its neighbours in the same grain.
 
@@ -51,7 +50,7 @@ def kernel_average_misorientation(
 
 
 def lattice_curvature(
-    orientation_map: OrientationMap, *, threshold: float = _THRESHOLD
+    orientation_map: OrientationMap, *, threshold: float = GRAIN_THRESHOLD
 ) -> Float[Array, "*grid 3 3"]:
     """Gradient of the lattice rotation, kappa_ij = d(theta_i)/d(x_j).
 
@@ -85,7 +84,7 @@ def lattice_curvature(
 
 
 def nye_tensor(
-    orientation_map: OrientationMap, *, threshold: float = _THRESHOLD
+    orientation_map: OrientationMap, *, threshold: float = GRAIN_THRESHOLD
 ) -> Float[Array, "*grid 3 3"]:
     """Nye's dislocation tensor from the lattice curvature, elastic strain neglected.
 
@@ -112,7 +111,7 @@ def gnd_density(
     orientation_map: OrientationMap,
     burgers: Scalar | float,
     *,
-    threshold: float = _THRESHOLD,
+    threshold: float = GRAIN_THRESHOLD,
 ) -> Float[Array, "*grid"]:
     """Density of geometrically necessary dislocations, a lower estimate.
 

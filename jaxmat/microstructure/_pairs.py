@@ -4,6 +4,7 @@ Maps come in any size; pairs are handed to the compiled function in blocks of on
 so that it is compiled once per Laue group and not once per map.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -14,6 +15,9 @@ import numpy as np
 from jaxmat import rotations, symmetry
 from jaxmat._types import Quaternion, constant
 from jaxmat.microstructure._grid import Grid, OrientationMap
+
+GRAIN_THRESHOLD = math.radians(5.0)
+"""Disorientation from which on two neighbours are in different grains, unless given."""
 
 _BLOCK = 1 << 14
 

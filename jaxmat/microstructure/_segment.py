@@ -13,10 +13,13 @@ from scipy.sparse.csgraph import connected_components
 from jaxmat._check import JaxmatError
 from jaxmat.microstructure._grid import Microstructure, OrientationMap
 from jaxmat.microstructure._images import majority
-from jaxmat.microstructure._pairs import fundamental, map_pairs, nearest_equivalents
+from jaxmat.microstructure._pairs import (
+    GRAIN_THRESHOLD,
+    fundamental,
+    map_pairs,
+    nearest_equivalents,
+)
 from jaxmat.microstructure._validate import check_orientation_map
-
-DEFAULT_THRESHOLD = np.radians(5.0)
 
 
 def segment(orientation_map: OrientationMap, threshold: float) -> Microstructure:
@@ -58,7 +61,7 @@ def segment(orientation_map: OrientationMap, threshold: float) -> Microstructure
 def clean(
     orientation_map: OrientationMap,
     *,
-    threshold: float = DEFAULT_THRESHOLD,
+    threshold: float = GRAIN_THRESHOLD,
     min_points: int = 2,
 ) -> OrientationMap:
     """Fill points that were not indexed, and remove specks, from their surroundings.
