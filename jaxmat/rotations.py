@@ -313,7 +313,8 @@ def random_fibre(
         spread: radians; zero for the ideal fibre.
     """
     key_turn, key_tilt = jax.random.split(key)
-    align = from_matrix(_frame(sample_direction) @ _frame(crystal_direction).T)
+    to_sample, to_crystal = _frame(sample_direction), _frame(crystal_direction)
+    align = multiply(from_matrix(to_sample), conjugate(from_matrix(to_crystal)))
     turn = jax.random.uniform(key_turn, (), align.dtype, 0.0, 2 * math.pi)
     about = from_axis_angle(sample_direction, turn)
     return random_near(key_tilt, multiply(about, align), spread)

@@ -90,6 +90,7 @@ def _principal(matrix: Float[Array, "4 4"]) -> Quaternion:
     best = vectors[:, -1]
     gap = values[-1] - values[:-1]
     gap = jnp.maximum(gap, jnp.finfo(gap.dtype).eps * values[-1])
-    # First-order perturbation: its value is zero, its derivative the eigenvector's.
-    change = vectors[:, :-1].T @ (matrix @ best)
-    return best + vectors[:, :-1] @ (change / gap)
+    # First-order perturbation: it adds nothing to the value and carries the derivative.
+    pull = jnp.sum((matrix - jax.lax.stop_gradient(matrix)) * best, axis=1)
+    change = jnp.sum(vectors[:, :-1] * pull[:, None], axis=0)
+    return best + jnp.sum(vectors[:, :-1] * (change / gap), axis=1)
