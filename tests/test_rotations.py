@@ -75,6 +75,15 @@ def test_bunge_matrix_is_the_transpose_of_ours():
     np.testing.assert_allclose(r, bunge.T, atol=1e-15)
 
 
+def test_damask_has_our_quaternion_and_orix_the_conjugate():
+    # damask 3.1.0 Rotation.from_Euler_angles, orix 0.15.0 Rotation.from_euler
+    q = rotations.from_euler_bunge(jnp.array([0.3, 0.7, 1.9]))
+    v = np.array([0.2388992030746455, -0.2459798307342598, 0.8371758755304612])
+    damask, orix = [0.4260958191205938, *v], [0.4260958191205938, *(-v)]
+    np.testing.assert_allclose(q, damask, atol=1e-15)
+    np.testing.assert_allclose(rotations.conjugate(q), orix, atol=1e-15)
+
+
 def test_a_quarter_turn_about_z_carries_the_crystal_x_axis_to_sample_y():
     q = rotations.from_euler_bunge(jnp.array([np.pi / 2, 0.0, 0.0]))
     v = rotations.rotate(q, jnp.array([1.0, 0.0, 0.0]))

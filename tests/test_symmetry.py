@@ -211,6 +211,33 @@ def test_the_largest_disorientation_is_a_corner_of_the_zone(laue, rodrigues, deg
     assert largest.max() <= found
 
 
+@pytest.mark.parametrize(
+    ("laue", "w", "axis"),
+    [
+        ("m-3m", 0.9737824823638894, [0.1080409439, 0.1037103128, 0.1712279256]),
+        ("6/mmm", 0.7512557220976424, [0.5703398884, 0.2954016500, 0.1518720411]),
+    ],
+)
+def test_disorientations_agree_with_damask(laue, w, axis):
+    # damask 3.1.0 Orientation.disorientation; its cubic sector is 001, 011, 111
+    a = rotations.from_euler_bunge(jnp.array([0.3, 0.7, 1.9]))
+    b = rotations.from_euler_bunge(jnp.array([1.1, 2.3, 4.0]))
+    found = symmetry.disorientation(a, b, laue)
+    np.testing.assert_allclose(found, [w, *axis], atol=1e-10)
+    # damask 3.1.0 Orientation.reduced, the same for both
+    reduced = [0.9061126212, -0.2278067945, -0.3390664444, 0.1099905826]
+    found = symmetry.to_fundamental_zone(b, laue)
+    np.testing.assert_allclose(found, reduced, atol=1e-10)
+
+
+@every_kind
+def test_a_batch_of_means_is_the_mean_of_each_batch(laue):
+    q = draws(30, 13).reshape(3, 10, 4)
+    batch = batched(symmetry.mean_orientation, laue)(q)
+    single = jnp.stack([symmetry.mean_orientation(x, laue) for x in q])
+    np.testing.assert_allclose(batch, single, atol=1e-13)
+
+
 def test_a_twin_in_a_cubic_crystal_is_60_degrees_about_111():
     # a mirror in (111), as a rotation: half a turn about [111]
     twin = rotations.from_axis_angle(jnp.ones(3), np.pi)
