@@ -2,8 +2,11 @@
 
 from jaxmat.cells._base import AbstractCell as AbstractCell
 from jaxmat.cells._base import homogenise as homogenise
+from jaxmat.cells._bounds import reuss_bound as reuss_bound
+from jaxmat.cells._bounds import voigt_bound as voigt_bound
 from jaxmat.cells._grid_cell import Fields as Fields
 from jaxmat.cells._grid_cell import GridCell as GridCell
 from jaxmat.cells._grid_cell import field_cell as field_cell
 from jaxmat.cells._grid_cell import grid_cell as grid_cell
 from jaxmat.cells._grid_cell import local_fields as local_fields
+from jaxmat.cells._laminate import Laminate as Laminate

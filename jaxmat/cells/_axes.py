@@ -26,7 +26,9 @@ HALO = {"periodic": (1, 0), "kubc": (0, 0), "subc": (1, 1)}
 
 def _layer(x: Array, index: int, axis: int) -> Array:
     """One layer of nodes or voxels, kept as an axis of length one."""
-    return jax.lax.slice_in_dim(x, index % x.shape[axis], index % x.shape[axis] + 1, axis=axis)
+    return jax.lax.slice_in_dim(
+        x, index % x.shape[axis], index % x.shape[axis] + 1, axis=axis
+    )
 
 
 def unknowns(boundary: str, n: int) -> int:

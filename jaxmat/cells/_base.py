@@ -3,9 +3,7 @@
 import abc
 
 import equinox as eqx
-from jaxtyping import Array, Float
 
-from jaxmat._types import Stiffness
 from jaxmat.materials import AbstractMaterial
 from jaxmat.solve import Solution
 

@@ -17,14 +17,15 @@ for shifted sums was measured 2 to 5 times faster so, batched or not.
 from itertools import combinations
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat.mandel import PLANE
 
 Component = Float[Array, "..."]
 Nodal = tuple[Component, ...]  # one array per displacement component
-ModeStrain = dict[tuple[int, ...], dict[int, Component]]  # mode -> Mandel index -> array
+ModeStrain = dict[
+    tuple[int, ...], dict[int, Component]
+]  # mode -> Mandel index -> array
 
 _INDEX = {(0, 0): 0, (1, 1): 1, (2, 2): 2, (1, 2): 3, (0, 2): 4, (0, 1): 5}
 _PLANE_INDEX = {int(full): k for k, full in enumerate(PLANE)}
@@ -38,7 +39,7 @@ def mandel_slot(i: int, d: int, plane: bool) -> tuple[int, float]:
 
 
 def subsets(ndim: int, scheme: str) -> list[tuple[int, ...]]:
-    """Strain modes `s` of a scheme: all proper subsets of the axes, or the mean only."""
+    """Strain modes `s` of a scheme: all proper subsets of the axes, or only {}."""
     top = ndim if scheme == "full" else 1
     return [s for size in range(top) for s in combinations(range(ndim), size)]
 
@@ -48,11 +49,15 @@ def _with(s: tuple[int, ...], d: int) -> tuple[int, ...]:
 
 
 def _slice(x: Array, axis: int, start: int, stop: int | None) -> Array:
-    return jax.lax.slice_in_dim(x, start, x.shape[axis] if stop is None else stop, axis=axis)
+    return jax.lax.slice_in_dim(
+        x, start, x.shape[axis] if stop is None else stop, axis=axis
+    )
 
 
-def amplitudes(nodes: Array, masks: set[tuple[int, ...]]) -> dict[tuple[int, ...], Array]:
-    """Coefficients `a_m` on every voxel of a nodal array that has one node more a side."""
+def amplitudes(
+    nodes: Array, masks: set[tuple[int, ...]]
+) -> dict[tuple[int, ...], Array]:
+    """Coefficients `a_m` on the voxels between the given nodes, for the given `m`."""
     level = {(): nodes}
     for axis in range(nodes.ndim):
         finer = {}
@@ -83,7 +88,7 @@ def spread(forces: dict[tuple[int, ...], Array], ndim: int) -> Array:
 def strain(
     nodes: Nodal, spacing: tuple[float, ...], scheme: str, plane: bool
 ) -> ModeStrain:
-    """Mandel strain of every mode; components that vanish by construction are absent."""
+    """Mandel strain of every mode; components that vanish identically are absent."""
     modes = subsets(len(spacing), scheme)
     masks = {_with(s, d) for s in modes for d in range(len(spacing)) if d not in s}
     parts = [amplitudes(u, masks) for u in nodes]
@@ -102,7 +107,7 @@ def strain(
 def force(
     stress: ModeStrain, spacing: tuple[float, ...], num_components: int, plane: bool
 ) -> Nodal:
-    """Nodal force per voxel volume: the adjoint of `strain`, weighted by the moments."""
+    """Nodal force per voxel volume: adjoint of `strain`, weighted by the moments."""
     ndim = len(spacing)
     amplitude: list[dict[tuple[int, ...], Array]] = [{} for _ in range(num_components)]
     for s, sig in stress.items():
@@ -116,8 +121,3 @@ def force(
                 amplitude[i][m] = amplitude[i][m] + term if m in amplitude[i] else term
     amplitude = jax.lax.optimization_barrier(amplitude)
     return tuple(spread(a, ndim) for a in amplitude)
-
-
-def moment(s: tuple[int, ...]) -> float:
-    """Weight of mode `s` in a voxel average, `12^-|s|`."""
-    return _MOMENT ** len(s)

@@ -68,7 +68,9 @@ def nodal_stiffness(
     pairs = [(d, e) for d in range(ndim) for e in range(ndim) if coupled or d == e]
     factor = {pair: geometric(*pair) for pair in pairs if pair[0] <= pair[1]}
     return {
-        (i, j): sum(modulus(i, d, j, e) * factor[min(d, e), max(d, e)] for d, e in pairs)
+        (i, j): sum(
+            modulus(i, d, j, e) * factor[min(d, e), max(d, e)] for d, e in pairs
+        )
         for i in range(num)
         for j in range(i, num)
         if coupled or i == j

@@ -8,18 +8,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_shape
-from jaxmat.cells import _media, _linear
+from jaxmat.cells import _linear, _media
 from jaxmat.cells._axes import BOUNDARIES
 from jaxmat.cells._base import AbstractCell, raise_unless_converged
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
-from jaxmat.cells._media import AbstractMedium, Grains, LawField
+from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
 from jaxmat.materials import AbstractMaterial
 from jaxmat.materials._elastic import check_mirror_stiffness
 from jaxmat.microstructure import Grid, Microstructure
 from jaxmat.solve import Solution, poison
 
 DISCRETISATIONS = ("full", "reduced", "fourier")
-PLANES = (None, "strain", "stress")
 
 
 class Fields(eqx.Module):
@@ -106,9 +105,9 @@ def grid_cell(
     Args:
         microstructure: grains and phases on a grid of two or three dimensions.
         laws: one linear law per phase, crystal frame, six strain components.
-        plane: None in 3D and for 2.5D (a columnar body: fields do not vary along x3, but
-            all three displacement components and six strains are there); "strain" or
-            "stress" for two components in 2D.
+        plane: None in 3D and for 2.5D (a columnar body: fields do not vary along x3,
+            but all three displacement components and six strains are there); "strain"
+            or "stress" for two components in 2D.
         boundary: "periodic"; "kubc", linear displacement prescribed on the boundary;
             "subc", uniform traction; or one of them for each axis.
         discretisation: "full" (linear elements, exact integration), "reduced" (one
@@ -155,8 +154,8 @@ def _build(medium, plane, boundary, discretisation) -> GridCell:
     check_option("discretisation", discretisation, DISCRETISATIONS)
     if plane is not None and grid.ndim != 2:
         raise JaxmatError(
-            f"`plane` is {plane!r} on a grid of {grid.ndim} dimensions; give a 2D grid, "
-            "or leave `plane` out."
+            f"`plane` is {plane!r} on a grid of {grid.ndim} dimensions; give a 2D "
+            "grid, or leave `plane` out."
         )
     axes = (boundary,) * grid.ndim if isinstance(boundary, str) else tuple(boundary)
     if len(axes) != grid.ndim:
@@ -168,8 +167,8 @@ def _build(medium, plane, boundary, discretisation) -> GridCell:
         check_option("boundary", condition, BOUNDARIES)
     if discretisation == "fourier" and set(axes) != {"periodic"}:
         raise JaxmatError(
-            f'`boundary` is {boundary!r}, but "fourier" is periodic by construction; use '
-            '"full" or "reduced".'
+            f'`boundary` is {boundary!r}, but "fourier" is periodic by construction; '
+            'use "full" or "reduced".'
         )
     _check_laws(medium, plane)
     return GridCell(medium, plane, axes, discretisation)
@@ -194,9 +193,7 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
                     f"a law has {law.num_strains} strain components, expected 6; give "
                     "the 6x6 law and let `plane` reduce it."
                 )
-    is_traced = any(
-        isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(medium)
-    )
+    is_traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(medium))
     if plane == "strain" and not is_traced and isinstance(medium, Grains):
         check_mirror_stiffness(medium.table(None))
     if plane is None and medium.num_strains != 6:

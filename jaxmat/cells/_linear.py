@@ -7,10 +7,10 @@ For a mean strain `eps_bar` the fluctuation `u` solves
 Two derivative rules, both to any order, forward and reverse:
 
 - `u` as a function of `C`: implicit function theorem, `lax.custom_linear_solve`.
-- the effective stiffness: `eps_i . C_eff eps_j = <E_i : C : E_j>` is stationary in `u`, so
-  its differential is `<E_i : dC : E_j>`, which costs one operator per load case and no
-  further solve. The rule is itself written with the differentiable `u`, so that second
-  derivatives are right too.
+- the effective stiffness: `eps_i . C_eff eps_j = <E_i : C : E_j>` is stationary in `u`,
+  so its differential is `<E_i : dC : E_j>`, which costs one operator per load case and
+  no further solve. The rule is itself written with the differentiable `u`, so that
+  second derivatives are right too.
 """
 
 from collections.abc import Callable
@@ -36,8 +36,8 @@ def _matrix(entries: Entries) -> dict[tuple[int, int], Array]:
     size = int((np.sqrt(8 * len(entries) + 1) - 1) / 2)
     rows, columns = upper_triangle(size)
     out = {}
-    for k, l, c in zip(rows, columns, entries, strict=True):
-        out[int(k), int(l)] = out[int(l), int(k)] = c
+    for row, column, c in zip(rows, columns, entries, strict=True):
+        out[int(row), int(column)] = out[int(column), int(row)] = c
     return out
 
 
@@ -46,7 +46,7 @@ def _stress(entries: Entries, eps: ModeStrain) -> ModeStrain:
     c = _matrix(entries)
     size = max(k for k, _ in c) + 1
     return {
-        s: {k: sum(c[k, l] * x for l, x in mode.items()) for k in range(size)}
+        s: {k: sum(c[k, m] * x for m, x in mode.items()) for k in range(size)}
         for s, mode in eps.items()
     }
 
@@ -60,15 +60,15 @@ class LinearProblem:
     """
 
     def __init__(
-        self, discretisation: AbstractDiscretisation, entries: Float[Array, "e *grid"]
+        self, discretisation: AbstractDiscretisation, entries: Float[Array, " e *grid"]
     ):
         self.discretisation = discretisation
         self.entries = tuple(discretisation.extend(c) for c in entries)
         mean = [jnp.mean(c) for c in entries]
         size = discretisation.num_strains
         reference = jnp.zeros((size, size), entries.dtype)
-        for k, l, c in zip(*upper_triangle(size), mean, strict=True):
-            reference = reference.at[k, l].set(c).at[l, k].set(c)
+        for k, m, c in zip(*upper_triangle(size), mean, strict=True):
+            reference = reference.at[k, m].set(c).at[m, k].set(c)
         self._reference = jax.lax.stop_gradient(reference)
 
     def residual(
@@ -84,9 +84,7 @@ class LinearProblem:
             sig[()] = {k: x - mean[k] * inside for k, x in sig[()].items()}
         return method.force(sig), mean
 
-    def total_strain(
-        self, u: Nodal, eps_bar: Float[Array, " m"] | None
-    ) -> ModeStrain:
+    def total_strain(self, u: Nodal, eps_bar: Float[Array, " m"] | None) -> ModeStrain:
         """Strain modes, with `eps_bar` as the average of the mean mode."""
         method = self.discretisation
         eps = method.strain(u)
@@ -166,7 +164,7 @@ def map_load_cases(fn: Callable, cases, grid_size: int):
 
 def effective_stiffness(
     discretisation: AbstractDiscretisation,
-    entries: Float[Array, "e *grid"],
+    entries: Float[Array, " e *grid"],
     *,
     rtol: float,
     max_steps: int,

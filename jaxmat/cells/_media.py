@@ -14,10 +14,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
-from jaxmat.materials import AbstractMaterial, Oriented, stiffness_of
 from jaxmat.mandel import PLANE
+from jaxmat.materials import AbstractMaterial, Oriented, stiffness_of
 from jaxmat.materials import _elastic as elastic
 from jaxmat.microstructure import Grid, Microstructure
+
+PLANES = (None, "strain", "stress")
 
 
 def upper_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +43,7 @@ class AbstractMedium(eqx.Module):
         """Mandel components of the laws."""
 
     @abc.abstractmethod
-    def stiffness(self, plane: str | None) -> Float[Array, "entries *grid"]:
+    def stiffness(self, plane: str | None) -> Float[Array, " entries *grid"]:
         """Independent stiffness entries of every voxel, GPa."""
 
 
@@ -119,8 +121,8 @@ class Grains(AbstractMedium):
 class LawField(AbstractMedium):
     """One law per voxel: a law whose leaves carry the grid as leading axes.
 
-    Build it with `jax.vmap` over the voxels, for instance of a mixture rule applied to a
-    smooth phase field; gradients with respect to the field follow.
+    Build it with `jax.vmap` over the voxels, for instance of a mixture rule applied to
+    a smooth phase field; gradients with respect to the field follow.
 
     Attributes:
         grid: the grid.

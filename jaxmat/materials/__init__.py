@@ -3,6 +3,9 @@
 from jaxmat.materials._base import AbstractMaterial as AbstractMaterial
 from jaxmat.materials._base import stiffness_of as stiffness_of
 from jaxmat.materials._base import tangent as tangent
+from jaxmat.materials._drive import History as History
+from jaxmat.materials._drive import LoadPath as LoadPath
+from jaxmat.materials._drive import drive as drive
 from jaxmat.materials._elastic import LinearElastic as LinearElastic
 from jaxmat.materials._elastic import Oriented as Oriented
 from jaxmat.materials._elastic import PlaneStrain as PlaneStrain

@@ -38,9 +38,7 @@ class AbstractMaterial(eqx.Module):
         """State of the virgin material; None if it has no history."""
 
     @abc.abstractmethod
-    def update(
-        self, eps: Mandel, state: PyTree, dt: Scalar
-    ) -> tuple[Mandel, PyTree]:
+    def update(self, eps: Mandel, state: PyTree, dt: Scalar) -> tuple[Mandel, PyTree]:
         """Stress and new state at the end of a step.
 
         Args:

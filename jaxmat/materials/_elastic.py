@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from jaxmat import mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Mandel, Quaternion, Scalar, Stiffness
+from jaxmat._types import Quaternion, Stiffness
 from jaxmat.materials._base import AbstractMaterial, stiffness_of
 
 OUT_OF_PLANE = np.array([2, 3, 4])
@@ -155,8 +155,8 @@ class PlaneStress(AbstractMaterial):
 def _require_six(wrapper: str, law: AbstractMaterial) -> None:
     if law.num_strains != 6:
         raise JaxmatError(
-            f"{wrapper} wraps a law of {law.num_strains} strain components, expected 6; "
-            "turn the law first, and put it into the plane last."
+            f"{wrapper} wraps a law of {law.num_strains} strain components, expected "
+            "6; turn the law first, and put it into the plane last."
         )
 
 

@@ -1,0 +1,124 @@
+"""Take a material along a load path, any mix of strain and stress prescribed."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+from jaxtyping import Array, Bool, Float, PyTree
+
+from jaxmat._check import JaxmatError
+from jaxmat.materials._base import AbstractMaterial, tangent
+from jaxmat.solve import Info, Solution
+
+
+class LoadPath(eqx.Module):
+    """Targets at the end of every step.
+
+    Attributes:
+        eps: Mandel strain, used where the component is strain-controlled.
+        sig: Mandel stress, GPa, used where it is stress-controlled.
+        stress_controlled: which of the two.
+        dt: duration of every step, seconds.
+
+    Raises:
+        JaxmatError: if the shapes differ.
+    """
+
+    eps: Float[Array, "steps n"]
+    sig: Float[Array, "steps n"]
+    stress_controlled: Bool[Array, "steps n"] | Bool[np.ndarray, "steps n"]
+    dt: Float[Array, " steps"]
+
+    def __check_init__(self):
+        shapes = {x.shape for x in (self.eps, self.sig, self.stress_controlled)}
+        if len(shapes) != 1 or self.dt.shape != self.eps.shape[:1]:
+            raise JaxmatError(
+                f"LoadPath has eps {self.eps.shape}, sig {self.sig.shape}, "
+                f"stress_controlled {self.stress_controlled.shape} and dt "
+                f"{self.dt.shape}; give (steps, n) three times and (steps,)."
+            )
+
+
+class History(eqx.Module):
+    """What happened along a path, one entry per step.
+
+    Attributes:
+        eps: Mandel strain.
+        sig: Mandel stress, GPa.
+        state: state of the material, leaves stacked along the first axis.
+    """
+
+    eps: Float[Array, "steps n"]
+    sig: Float[Array, "steps n"]
+    state: Any
+
+
+def drive(
+    material: AbstractMaterial,
+    path: LoadPath,
+    *,
+    state: PyTree = None,
+    rtol: float = 1e-8,
+    throw: bool = True,
+) -> Solution:
+    """Follow a load path.
+
+    Each step solves for the strain components whose stress is prescribed, by Newton's
+    method with the consistent tangent, and is differentiated implicitly.
+
+    Args:
+        material: any material, a cell included.
+        path: targets per step, six components or as many as the material has.
+        state: where to start; the virgin state if None.
+        rtol: tolerance on strain and on stress over stiffness, relative and absolute.
+        throw: raise if a step does not converge.
+
+    Returns:
+        `Solution` with a `History`; `Info.num_steps` is the largest Newton count.
+
+    Raises:
+        JaxmatError: if the path has another number of components than the material.
+        EquinoxRuntimeError: not converged, if `throw`.
+    """
+    if path.eps.shape[1] != material.num_strains:
+        raise JaxmatError(
+            f"the path has {path.eps.shape[1]} components, the material "
+            f"{material.num_strains}; give as many."
+        )
+    start = material.init_state() if state is None else state
+    zero = jnp.zeros_like(path.eps[0])
+    modulus = jnp.max(jnp.abs(tangent(material, zero, start, path.dt[0])))
+    modulus = jax.lax.stop_gradient(modulus)
+    solver = optx.Newton(rtol=rtol, atol=rtol * 1e-3)
+
+    def step(carry, target):
+        eps, state = carry
+
+        def residual(eps, _):
+            sig, _ = material.update(eps, state, target.dt)
+            return jnp.where(
+                target.stress_controlled, (sig - target.sig) / modulus, eps - target.eps
+            )
+
+        guess = jnp.where(target.stress_controlled, eps, target.eps)
+        root = optx.root_find(residual, solver, guess, max_steps=50, throw=False)
+        ok = root.result == optx.RESULTS.successful
+        sig, new_state = material.update(root.value, state, target.dt)
+        norm = jnp.max(jnp.abs(residual(root.value, None)))
+        info = (ok, jnp.asarray(root.stats["num_steps"]), norm)
+        return (root.value, new_state), (History(root.value, sig, new_state), info)
+
+    _, (history, (ok, steps, norms)) = jax.lax.scan(step, (zero, start), path)
+    info = Info(jnp.all(ok), jnp.max(steps), jnp.max(norms))
+    if throw:
+        history = eqx.error_if(
+            history,
+            ~info.converged,
+            "drive: a step did not converge in 50 Newton iterations. Either it is too "
+            "large (use more steps), or no strain gives the prescribed stress. Pass "
+            "`throw=False` to inspect `Solution.info` instead.",
+        )
+    return Solution(history, info)
