@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxmat._check import check_shape
 from jaxmat._types import Scalar, Stiffness, constant
@@ -132,6 +132,11 @@ def universal_anisotropy(stiffness: Stiffness) -> Scalar:
     return 5 * upper.shear / lower.shear + upper.bulk / lower.bulk - 6
 
 
+def _is_stable(stiffness: Float[Array, "6 6"]) -> Bool[Array, ""]:
+    """Whether the crystal is positive definite; if not, no estimate means anything."""
+    return jnp.linalg.eigvalsh(jax.lax.stop_gradient(stiffness))[0] > 0
+
+
 def _sphere_in(stiffness: Float[Array, "6 6"], medium: Isotropic) -> Isotropic:
     """C*(H): moduli of the polycrystal when `medium` surrounds every grain."""
     k, g = medium
@@ -210,11 +215,11 @@ def hashin_shtrikman(stiffness: Stiffness) -> Bounds:
     gradient is that of changes which keep the crystal's symmetry.
 
     Args:
-        stiffness: 6x6 Mandel stiffness of the crystal in any frame, positive definite,
-            GPa.
+        stiffness: 6x6 Mandel stiffness of the crystal in any frame, GPa.
 
     Returns:
-        Lower and upper isotropic moduli, GPa.
+        Lower and upper isotropic moduli, GPa; NaN unless the crystal is positive
+        definite.
 
     Raises:
         JaxmatError: if `stiffness` is not 6x6.
@@ -231,21 +236,21 @@ def hashin_shtrikman(stiffness: Stiffness) -> Bounds:
         )
         for softer in (True, False)
     )
-    return Bounds(lower, upper)
+    return poison(Bounds(lower, upper), _is_stable(stiffness))
 
 
 def self_consistent(stiffness: Stiffness) -> Isotropic:
     """Self-consistent moduli: each grain a sphere in the polycrystal it belongs to.
 
     Newton's method in the logarithms of the moduli, started at Hill's estimate;
-    differentiated by the implicit function theorem. NaN if it does not converge.
+    differentiated by the implicit function theorem.
 
     Args:
-        stiffness: 6x6 Mandel stiffness of the crystal in any frame, positive definite,
-            GPa.
+        stiffness: 6x6 Mandel stiffness of the crystal in any frame, GPa.
 
     Returns:
-        Isotropic moduli, GPa, between the Hashin-Shtrikman bounds.
+        Isotropic moduli, GPa, between the Hashin-Shtrikman bounds; NaN if Newton's
+        method does not converge or the crystal is not positive definite.
 
     Raises:
         JaxmatError: if `stiffness` is not 6x6.
@@ -276,4 +281,4 @@ def self_consistent(stiffness: Stiffness) -> Isotropic:
         throw=False,
     )
     converged = solution.result == optx.RESULTS.successful
-    return poison(medium(solution.value), converged)
+    return poison(medium(solution.value), converged & _is_stable(stiffness))

@@ -9,11 +9,11 @@ symmetric function of the pair, such as their mean.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, ScalarLike
 
 from jaxmat import mandel
 from jaxmat._check import check_shape
-from jaxmat._types import Matrix, Scalar, Stiffness, Vector
+from jaxmat._types import Matrix, Stiffness, Vector
 from jaxmat.crystals._eigen import eigh
 from jaxmat.crystals._stiffness import SIX_HINT
 
@@ -32,7 +32,7 @@ class Waves(NamedTuple):
     polarisation: Matrix
 
 
-def wave_speeds(stiffness: Stiffness, density: Scalar, direction: Vector) -> Waves:
+def wave_speeds(stiffness: Stiffness, density: ScalarLike, direction: Vector) -> Waves:
     """Phase speeds and polarisations of plane waves along `direction`.
 
     Args:
@@ -54,4 +54,4 @@ def wave_speeds(stiffness: Stiffness, density: Scalar, direction: Vector) -> Wav
     n = direction / jnp.linalg.norm(direction)
     christoffel = jnp.einsum("ijkl,j,l->ik", mandel.to_tensor4(stiffness), n, n)
     moduli, vectors = eigh(christoffel)
-    return Waves(_SI * jnp.sqrt(moduli / density), vectors.T)
+    return Waves(_SI * jnp.sqrt(jnp.divide(moduli, density)), vectors.T)
