@@ -194,10 +194,10 @@ MATRICES += ["from_voigt_compliance", "to_voigt_compliance"]
 @sizes
 @pytest.mark.parametrize("name", VECTORS + MATRICES)
 def test_batches_equal_loops_and_single_precision_stays_single(name, size):
-    function = getattr(mandel, name)
+    function = jax.jit(getattr(mandel, name))
     shape = (4, size) if name in VECTORS else (4, size, size)
     x = random(*shape)
-    batch = jax.jit(jax.vmap(function))(x)
+    batch = jax.vmap(function)(x)
     np.testing.assert_allclose(batch, jnp.stack([function(v) for v in x]), rtol=1e-14)
     assert function(x[0].astype(jnp.float32)).dtype == jnp.float32
 

@@ -1,5 +1,7 @@
 """Rotations: conventions against outside programs, round trips, gradients, sampling."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -45,6 +47,7 @@ conversion = pytest.mark.parametrize(
 )
 
 
+@partial(jax.jit, static_argnums=0)
 def draws(num, seed=0):
     keys = jax.random.split(jax.random.key(seed), num)
     return jax.vmap(rotations.random_uniform)(keys)
@@ -287,7 +290,7 @@ def test_draws_are_differentiable_in_their_spread():
 @conversion
 def test_single_precision_stays_single(to, back):
     q = draws(20).astype(jnp.float32)
-    form = jax.vmap(to)(q)
+    form = jax.jit(jax.vmap(to))(q)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(form))
     again = jax.jit(jax.vmap(back))(form)
     assert again.dtype == jnp.float32
