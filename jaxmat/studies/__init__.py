@@ -1,0 +1,1 @@
+"""Studies that can be repeated: one module each, a function from input to results."""
