@@ -1,10 +1,11 @@
 """Array aliases: the shapes that have a name in the whole library."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
 Scalar = Float[Array, ""]
+Count = Int[Array, ""]
 Vector = Float[Array, "3"]
 Matrix = Float[Array, "3 3"]
 Quaternion = Float[Array, "4"]

@@ -126,6 +126,19 @@ def inverse_transform(boundary: str, x: Array, axis: int) -> Array:
     return transform(boundary, x * norm, axis)
 
 
+def remove_affine(x: Array, axes: list[int]) -> Array:
+    """Part of a nodal field orthogonal to constants and to ramps along `axes`."""
+    x = x - jnp.mean(x)
+    for axis in axes:
+        ramp = np.arange(x.shape[axis]) - (x.shape[axis] - 1) / 2
+        shape = [1] * x.ndim
+        shape[axis] = ramp.size
+        wave = jnp.asarray(ramp / np.linalg.norm(ramp), x.dtype).reshape(shape)
+        others = x.size // ramp.size
+        x = x - jnp.sum(x * wave) * wave / others
+    return x
+
+
 def _end_weights(n: int, inner: float, ends: float, x: Array, axis: int) -> Array:
     """Weights of n + 1 nodes along `axis`, those of the first and last apart."""
     weights = np.full(n + 1, inner)

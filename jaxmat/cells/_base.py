@@ -3,7 +3,9 @@
 import abc
 
 import equinox as eqx
+import jax.numpy as jnp
 
+from jaxmat._types import Count, Scalar
 from jaxmat.materials import AbstractMaterial
 from jaxmat.solve import Solution
 
@@ -15,11 +17,14 @@ NOT_CONVERGED = (
 )
 
 
+MAX_STEPS = 1000
+
+
 class AbstractCell(AbstractMaterial):
     """A material made of materials, small against the specimen, large against them."""
 
     @abc.abstractmethod
-    def effective_stiffness(self, *, rtol: float, max_steps: int) -> Solution:
+    def effective_stiffness(self, *, rtol: Scalar, max_steps: Count) -> Solution:
         """Effective stiffness at zero strain, Mandel, GPa, and how it was reached."""
 
 
@@ -27,7 +32,7 @@ def homogenise(
     cell: AbstractCell,
     *,
     rtol: float = 1e-6,
-    max_steps: int = 1000,
+    max_steps: int = MAX_STEPS,
     throw: bool = True,
 ) -> Solution:
     """Effective stiffness of a cell.
@@ -48,8 +53,14 @@ def homogenise(
     Raises:
         EquinoxRuntimeError: not converged, if `throw`.
     """
-    solution = cell.effective_stiffness(rtol=rtol, max_steps=max_steps)
+    solution = _solve(cell, jnp.asarray(rtol), jnp.asarray(max_steps))
     return raise_unless_converged(solution, "homogenise") if throw else solution
+
+
+@eqx.filter_jit
+def _solve(cell: AbstractCell, rtol: Scalar, max_steps: Count) -> Solution:
+    # Tolerances are arrays, so that another one does not compile again.
+    return cell.effective_stiffness(rtol=rtol, max_steps=max_steps)
 
 
 def raise_unless_converged(solution: Solution, verb: str) -> Solution:

@@ -71,6 +71,10 @@ class AbstractDiscretisation(abc.ABC):
         """Adjoint of `strain` with the integration weights of the modes."""
 
     @abc.abstractmethod
+    def project(self, residual: Nodal) -> Nodal:
+        """Remove what rounding put into the null space of a free boundary."""
+
+    @abc.abstractmethod
     def preconditioner(
         self, reference: Float[Array, "m m"]
     ) -> Callable[[Nodal], Nodal]:
@@ -128,6 +132,12 @@ class Elements(AbstractDiscretisation):
         return _elements.force(
             stress, self.unit_spacing, self.num_components, self.plane
         )
+
+    def project(self, residual: Nodal) -> Nodal:
+        if not self.natural or "kubc" in self.boundary:
+            return residual
+        free = [axis for axis, b in enumerate(self.boundary) if b == "subc"]
+        return tuple(_axes.remove_affine(r, free) for r in residual)
 
     def preconditioner(self, reference):
         waves = [i for i, b in enumerate(self.boundary) if b == "periodic"]
@@ -259,6 +269,9 @@ class Fourier(AbstractDiscretisation):
                 re, im = re + q * sig[k].imag, im - q * sig[k].real
             out.append(jnp.stack([re, im]))
         return tuple(out)
+
+    def project(self, residual: Nodal) -> Nodal:
+        return residual
 
     def preconditioner(self, reference):
         stiffness = _green.nodal_stiffness(reference, self._symbols(), coupled=True)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxmat.cells._elements import mandel_slot
+from jaxmat.cells._elements import add, mandel_slot
 
 Symbols = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 Entries = dict[tuple[int, int], Array]  # upper triangle of a small symmetric matrix
@@ -68,7 +68,7 @@ def nodal_stiffness(
     pairs = [(d, e) for d in range(ndim) for e in range(ndim) if coupled or d == e]
     factor = {pair: geometric(*pair) for pair in pairs if pair[0] <= pair[1]}
     return {
-        (i, j): sum(
+        (i, j): add(
             modulus(i, d, j, e) * factor[min(d, e), max(d, e)] for d, e in pairs
         )
         for i in range(num)
@@ -82,7 +82,7 @@ def inverse(k: Entries) -> Entries:
     num = max(j for _, j in k) + 1
     if len(k) == num:  # diagonal
         return {key: _reciprocal(x, jnp.max(jnp.abs(x))) for key, x in k.items()}
-    scale = jnp.max(sum(k[i, i] for i in range(num)))
+    scale = jnp.max(add(k[i, i] for i in range(num)))
     if num == 2:
         det = k[0, 0] * k[1, 1] - k[0, 1] ** 2
         over = _reciprocal(det, scale**2)
@@ -118,6 +118,6 @@ def apply(inverse: Entries, residual: list[Array]) -> list[Array]:
     if len(inverse) == len(residual):
         return [inverse[i, i] * r for i, r in enumerate(residual)]
     return [
-        sum(inverse[min(i, j), max(i, j)] * r for j, r in enumerate(residual))
+        add(inverse[min(i, j), max(i, j)] * r for j, r in enumerate(residual))
         for i in range(len(residual))
     ]

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_shape
+from jaxmat._types import Count, Scalar
 from jaxmat.cells import _linear, _media
 from jaxmat.cells._axes import BOUNDARIES
-from jaxmat.cells._base import AbstractCell, raise_unless_converged
+from jaxmat.cells._base import MAX_STEPS, AbstractCell, raise_unless_converged
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
 from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
 from jaxmat.materials import AbstractMaterial
@@ -74,7 +77,8 @@ class GridCell(AbstractCell):
 
     def update(self, eps, state, dt):
         problem = self._problem()
-        solution = problem.solver(rtol=self.rtol, max_steps=1000)(eps)
+        rtol, max_steps = jnp.asarray(self.rtol), jnp.asarray(MAX_STEPS)
+        solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps)
         sig = problem.residual(problem.entries, solution.value, eps)[1]
         return poison(sig, solution.info.converged), state
 
@@ -111,7 +115,8 @@ def grid_cell(
         boundary: "periodic"; "kubc", linear displacement prescribed on the boundary;
             "subc", uniform traction; or one of them for each axis.
         discretisation: "full" (linear elements, exact integration), "reduced" (one
-            integration point, hourglass modes left free), or "fourier" (periodic only).
+            integration point, hourglass modes left free; not with "subc"), or
+            "fourier" (periodic only).
 
     Returns:
         A `GridCell`, which `homogenise`, `local_fields`, `tangent` and `drive` accept.
@@ -170,6 +175,11 @@ def _build(medium, plane, boundary, discretisation) -> GridCell:
             f'`boundary` is {boundary!r}, but "fourier" is periodic by construction; '
             'use "full" or "reduced".'
         )
+    if discretisation == "reduced" and "subc" in axes:
+        raise JaxmatError(
+            f"`boundary` is {boundary!r}, but one-point elements have mechanisms on a "
+            'free boundary; use `discretisation="full"`.'
+        )
     _check_laws(medium, plane)
     return GridCell(medium, plane, axes, discretisation)
 
@@ -181,11 +191,13 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
             "`LinearElastic` laws."
         )
     if isinstance(medium, Grains):
-        phase, num = medium.microstructure.phase, len(medium.laws)
-        if not isinstance(phase, jax.core.Tracer) and int(jnp.max(phase)) >= num:
+        num = len(medium.laws)
+        phase = medium.microstructure.phase
+        largest = 0 if isinstance(phase, Tracer) else int(np.asarray(phase).max())
+        if largest >= num:
             raise JaxmatError(
-                f"the microstructure has {int(jnp.max(phase)) + 1} phases but `laws` "
-                f"{num}; give one law per phase."
+                f"the microstructure has {largest + 1} phases but `laws` {num}; give "
+                "one law per phase."
             )
         for law in medium.laws:
             if law.num_strains != 6:
@@ -193,13 +205,14 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
                     f"a law has {law.num_strains} strain components, expected 6; give "
                     "the 6x6 law and let `plane` reduce it."
                 )
-    is_traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(medium))
-    if plane == "strain" and not is_traced and isinstance(medium, Grains):
-        check_mirror_stiffness(medium.table(None))
     if plane is None and medium.num_strains != 6:
         raise JaxmatError(
             "`law` has 3 strain components but `plane` is None; say which plane."
         )
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(medium))
+    if plane == "strain" and isinstance(medium, Grains) and not traced:
+        with jax.ensure_compile_time_eval():
+            check_mirror_stiffness(medium.table(None))
 
 
 def local_fields(
@@ -207,7 +220,7 @@ def local_fields(
     eps_bar: Float[Array, " m"],
     *,
     rtol: float = 1e-6,
-    max_steps: int = 1000,
+    max_steps: int = MAX_STEPS,
     throw: bool = True,
 ) -> Solution:
     """Displacement, strain and stress in a specimen under a mean strain.
@@ -227,8 +240,13 @@ def local_fields(
         EquinoxRuntimeError: not converged, if `throw`.
     """
     check_shape("eps_bar", eps_bar, (cell.num_strains,), hint="Mandel components")
+    result = _fields(cell, eps_bar, jnp.asarray(rtol), jnp.asarray(max_steps))
+    return raise_unless_converged(result, "local_fields") if throw else result
+
+
+@eqx.filter_jit
+def _fields(cell: GridCell, eps_bar: Array, rtol: Scalar, max_steps: Count) -> Solution:
     problem = cell._problem()
     solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps_bar)
     fields = problem.fields(solution.value, eps_bar)
-    result = Solution(Fields(*fields), solution.info)
-    return raise_unless_converged(result, "local_fields") if throw else result
+    return Solution(Fields(*fields), solution.info)

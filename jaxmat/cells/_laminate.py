@@ -65,7 +65,7 @@ class Laminate(AbstractCell):
     def _stiffness(self) -> Stiffness:
         turn = mandel.rotation(_towards_x3(self.normal))
         fractions = self.fractions / jnp.sum(self.fractions)
-        across = along = coupling = 0.0
+        across = along = coupling = jnp.zeros((3, 3), fractions.dtype)
         for fraction, law in zip(fractions, self.laws, strict=True):
             c = turn @ stiffness_of(law) @ turn.T
             soft = jnp.linalg.inv(c[_ACROSS[:, None], _ACROSS])
@@ -74,7 +74,7 @@ class Laminate(AbstractCell):
             coupling = coupling + fraction * mixed
             condensed = c[_ALONG[:, None], _ACROSS] @ mixed
             along = along + fraction * (c[_ALONG[:, None], _ALONG] - condensed)
-        stiff = jnp.linalg.inv(jnp.asarray(across))
+        stiff = jnp.linalg.inv(across)
         mixed = stiff @ coupling
         c = jnp.zeros((6, 6), stiff.dtype)
         c = c.at[_ACROSS[:, None], _ACROSS].set(stiff)

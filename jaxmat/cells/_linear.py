@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxmat._types import Count, Scalar
 from jaxmat.cells._discretisation import AbstractDiscretisation
-from jaxmat.cells._elements import ModeStrain, Nodal
+from jaxmat.cells._elements import ModeStrain, Nodal, add
 from jaxmat.cells._media import upper_triangle
 from jaxmat.solve import Info, Solution, conjugate_gradient
 from jaxmat.solve._cg import dot
@@ -45,10 +46,11 @@ def _stress(entries: Entries, eps: ModeStrain) -> ModeStrain:
     """Stress of every strain mode; a voxel's stiffness is constant inside it."""
     c = _matrix(entries)
     size = max(k for k, _ in c) + 1
-    return {
-        s: {k: sum(c[k, m] * x for m, x in mode.items()) for k in range(size)}
-        for s, mode in eps.items()
-    }
+
+    def row(k: int, mode: dict[int, Array]) -> Array:
+        return add(c[k, m] * x for m, x in mode.items())
+
+    return {s: {k: row(k, mode) for k in range(size)} for s, mode in eps.items()}
 
 
 class LinearProblem:
@@ -111,7 +113,7 @@ class LinearProblem:
         )
         return method.displacement(u, eps_bar), eps, sig
 
-    def solver(self, *, rtol: float, max_steps: int) -> Callable[[Array], Solution]:
+    def solver(self, *, rtol: Scalar, max_steps: Count) -> Callable[[Array], Solution]:
         """The map from `eps_bar` to the displacement fluctuation, differentiable."""
         precondition = self.discretisation.preconditioner(self._reference)
 
@@ -119,6 +121,8 @@ class LinearProblem:
             return self.residual(self.entries, u, None)[0]
 
         def invert(operator: Callable, rhs: Nodal):
+            # A load that every grain bears alike leaves nothing but rounding.
+            rhs = self.discretisation.project(rhs)
             solution = conjugate_gradient(
                 operator, rhs, precondition, rtol=rtol, max_steps=max_steps
             )
@@ -128,7 +132,7 @@ class LinearProblem:
         def solve(eps_bar: Float[Array, " m"]) -> Solution:
             zero = self.discretisation.zeros(eps_bar.dtype)
             rhs = tuple(-f for f in self.residual(self.entries, zero, eps_bar)[0])
-            u, info = jax.lax.custom_linear_solve(
+            u, info = jax.lax.custom_linear_solve(  # pyright: ignore
                 operator, rhs, invert, symmetric=True, has_aux=True
             )
             return Solution(u, _as_info(info))
@@ -166,12 +170,13 @@ def effective_stiffness(
     discretisation: AbstractDiscretisation,
     entries: Float[Array, " e *grid"],
     *,
-    rtol: float,
-    max_steps: int,
+    rtol: Scalar,
+    max_steps: Count,
 ) -> Solution:
     """Symmetric effective stiffness `<E_i : C : E_j>`, GPa, with the worst `Info`."""
     size = discretisation.num_strains
-    cases = jnp.eye(size, dtype=entries.dtype)
+    # Not a JAX array: a rule must not close over what belongs to an outer trace.
+    cases = np.eye(size, dtype=entries.dtype)
 
     def solve_all(entries):
         problem = LinearProblem(discretisation, entries)

@@ -30,7 +30,10 @@ def upper_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
 class AbstractMedium(eqx.Module):
     """Laws spread over a grid."""
 
-    grid: eqx.AbstractVar[Grid]
+    @property
+    @abc.abstractmethod
+    def grid(self) -> Grid:
+        """The grid that the laws are spread over."""
 
     @property
     @abc.abstractmethod
@@ -125,12 +128,12 @@ class LawField(AbstractMedium):
     a smooth phase field; gradients with respect to the field follow.
 
     Attributes:
-        grid: the grid.
+        support: the grid.
         law: a batched law, in the sample frame, of six strain components, or of three
             if it is in a plane already.
     """
 
-    grid: Grid
+    support: Grid
     law: AbstractMaterial
 
     def __check_init__(self):
@@ -141,6 +144,10 @@ class LawField(AbstractMedium):
                     f"`law` has a leaf of shape {leaf.shape}, expected leading axes "
                     f"{self.grid.shape}; build one law per voxel with jax.vmap."
                 )
+
+    @property
+    def grid(self) -> Grid:
+        return self.support
 
     @property
     def is_linear(self) -> bool:

@@ -55,7 +55,15 @@ def tangent(
     material: AbstractMaterial, eps: Mandel, state: PyTree, dt: Scalar | float
 ) -> Stiffness:
     """Consistent tangent `d sig / d eps` of one step, GPa, 6x6 (3x3 in a plane)."""
-    return jax.jacfwd(lambda e: material.update(e, state, jnp.asarray(dt))[0])(eps)
+    columns = jnp.eye(eps.size, dtype=eps.dtype)
+
+    def derivative(direction):
+        def stress(eps):
+            return material.update(eps, state, jnp.asarray(dt))[0]
+
+        return jax.jvp(stress, (eps,), (direction,))[1]
+
+    return jax.vmap(derivative, out_axes=-1)(columns)
 
 
 def stiffness_of(material: AbstractMaterial) -> Stiffness:

@@ -10,6 +10,7 @@ import optimistix as optx
 from jaxtyping import Array, Bool, Float, PyTree
 
 from jaxmat._check import JaxmatError
+from jaxmat._types import Scalar
 from jaxmat.materials._base import AbstractMaterial, tangent
 from jaxmat.solve import Info, Solution
 
@@ -89,6 +90,23 @@ def drive(
             f"{material.num_strains}; give as many."
         )
     start = material.init_state() if state is None else state
+    solution = _follow(material, path, start, jnp.asarray(rtol))
+    if not throw:
+        return solution
+    history = eqx.error_if(
+        solution.value,
+        ~solution.info.converged,
+        "drive: a step did not converge in 50 Newton iterations. Either it is too "
+        "large (use more steps), or no strain gives the prescribed stress. Pass "
+        "`throw=False` to inspect `Solution.info` instead.",
+    )
+    return Solution(history, solution.info)
+
+
+@eqx.filter_jit
+def _follow(
+    material: AbstractMaterial, path: LoadPath, start: PyTree, rtol: Scalar
+) -> Solution:
     zero = jnp.zeros_like(path.eps[0])
     modulus = jnp.max(jnp.abs(tangent(material, zero, start, path.dt[0])))
     modulus = jax.lax.stop_gradient(modulus)
@@ -113,12 +131,4 @@ def drive(
 
     _, (history, (ok, steps, norms)) = jax.lax.scan(step, (zero, start), path)
     info = Info(jnp.all(ok), jnp.max(steps), jnp.max(norms))
-    if throw:
-        history = eqx.error_if(
-            history,
-            ~info.converged,
-            "drive: a step did not converge in 50 Newton iterations. Either it is too "
-            "large (use more steps), or no strain gives the prescribed stress. Pass "
-            "`throw=False` to inspect `Solution.info` instead.",
-        )
     return Solution(history, info)

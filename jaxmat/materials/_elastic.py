@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
+from jax.core import Tracer
 from jaxtyping import Array
 
 from jaxmat import mandel, rotations
@@ -169,17 +170,18 @@ def check_mirror(law: AbstractMaterial, tolerance: float = 1e-6) -> None:
         JaxmatError: naming the largest coupling found.
     """
     leaves = jax.tree.leaves(eqx.filter(law, eqx.is_array))
-    batched = any(isinstance(x, jax.core.Tracer) for x in leaves)
+    batched = any(isinstance(x, Tracer) for x in leaves)
     if batched or not law.is_linear:
         return
-    check_mirror_stiffness(stiffness_of(law), tolerance)
+    with jax.ensure_compile_time_eval():
+        check_mirror_stiffness(stiffness_of(law), tolerance)
 
 
 def check_mirror_stiffness(stiffness: Array, tolerance: float = 1e-6) -> None:
     """As `check_mirror`, for concrete 6x6 stiffnesses with any leading axes."""
-    stiffness = np.asarray(stiffness)
-    coupling = np.abs(stiffness[..., mandel.PLANE[:, None], [3, 4]])
-    if coupling.max() > tolerance * np.abs(stiffness).max():
+    values = np.asarray(stiffness)
+    coupling = np.abs(values[..., mandel.PLANE[:, None], [3, 4]])
+    if coupling.max() > tolerance * np.abs(values).max():
         raise JaxmatError(
             "plane strain needs x3 normal to a mirror plane of every grain, but a "
             f"stiffness couples in-plane strain to out-of-plane shear by "

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from jaxmat._types import Count, Scalar
 from jaxmat.solve._solution import Info, Solution
 
 
@@ -20,8 +21,8 @@ def conjugate_gradient(
     rhs: PyTree,
     precondition: Callable[[PyTree], PyTree],
     *,
-    rtol: float,
-    max_steps: int,
+    rtol: Scalar | float,
+    max_steps: Count | int,
 ) -> Solution:
     """Solve `operator(x) = rhs`, starting from zero.
 
@@ -34,7 +35,7 @@ def conjugate_gradient(
             is orthogonal to it.
         rhs: pytree of real arrays.
         precondition: symmetric, positive definite on the range of `operator`.
-        rtol: relative tolerance.
+        rtol: relative tolerance, traced or not.
         max_steps: bound on the number of iterations.
 
     Returns:
