@@ -1,7 +1,14 @@
-"""Double precision, and where the reference data are."""
+"""Double precision, cheap compilation, and where the reference data are."""
 
 import os
 from pathlib import Path
+
+SLOW = os.environ.get("JAXMAT_SLOW") == "1"
+if not SLOW:
+    # Most of the time goes into compiling: half of it without LLVM's optimisations.
+    # The slow run tests the code as users run it.
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
 
 import jax
 import pytest
@@ -9,12 +16,11 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 
 SHARED = Path(os.environ.get("JAXMAT_SHARED", Path(__file__).parents[2] / "shared"))
-DATA = Path(__file__).parent / "data"
 
 
 def pytest_collection_modifyitems(config, items):
     """Skip tests marked slow unless JAXMAT_SLOW=1."""
-    if os.environ.get("JAXMAT_SLOW") == "1":
+    if SLOW:
         return
     skip = pytest.mark.skip(reason="slow: set JAXMAT_SLOW=1 to run it")
     for item in items:
