@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 
 from jaxmat import mandel
 from jaxmat._types import Stiffness
@@ -43,7 +44,8 @@ def directional_modulus(
             limits = (_modulus(low, angle), _modulus(high, angle))
             style: dict[str, Any] = {"color": _BAND, "alpha": 0.3, "linewidth": 0}
             if k:
-                style = {"facecolor": "none", "edgecolor": _BAND, "hatch": "/////"}
+                style = {"facecolor": "none", "edgecolor": _BAND, "hatch": "////"}
+                style["linewidth"] = 0.5
             axes.fill_between(x, *limits, label=name, **style)
         for k, (name, stiffness) in enumerate(lines.items()):
             axes.plot(
@@ -56,6 +58,7 @@ def directional_modulus(
             )
     polar.set_theta_direction(-1)
     polar.set_rlim(0)
+    polar.yaxis.set_major_locator(MaxNLocator(3, prune="both"))
     polar.set_rlabel_position(22.5)
     polar.tick_params(labelsize="small")
     polar.set_thetagrids(

@@ -31,10 +31,10 @@ def write_figures(
     laues = [c.laue for c in specimen.constants]
     per_degree = np.radians(np.asarray(results.sensitivity)[grain, 2])
     maps = {
-        "von_mises": (1e3 * results.von_mises, f"von Mises stress {LOAD} / MPa"),
+        "von_mises": (1e3 * results.von_mises, f"von Mises stress / MPa\n{LOAD}"),
         "strain_energy": (
             1e6 * results.energy,
-            f"strain energy {LOAD} / kJ m$^{{-3}}$",
+            f"strain energy / kJ m$^{{-3}}$\n{LOAD}",
         ),
     }
     figures = {"ipf_map": plot.ipf_map(grains, laues)}
@@ -43,7 +43,8 @@ def write_figures(
     figures["sensitivity"] = plot.scalar_map(
         grains.grid,
         per_degree,
-        label="d$E_x$ / d(turn of the grain about z) / GPa per degree",
+        label="$\\partial E_x/\\partial\\theta_z$ / GPa per degree\n"
+        r"$\theta_z$: turn of the grain about z",
         grain=grain,
         signed=True,
     )
@@ -56,7 +57,7 @@ def write_figures(
     )
     for name, figure in figures.items():
         progress(f"drawing {name}.png")
-        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        figure.savefig(folder / f"{name}.png", dpi=DPI, bbox_inches="tight")
 
 
 def write_data(
