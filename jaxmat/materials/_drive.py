@@ -127,8 +127,8 @@ def _follow(
         sig, new_state = material.update(root.value, state, target.dt)
         norm = jnp.max(jnp.abs(residual(root.value, None)))
         info = (ok, jnp.asarray(root.stats["num_steps"]), norm)
-        return (root.value, new_state), (History(root.value, sig, new_state), info)
+        return (root.value, new_state), ((root.value, sig, new_state), info)
 
     _, (history, (ok, steps, norms)) = jax.lax.scan(step, (zero, start), path)
     info = Info(jnp.all(ok), jnp.max(steps), jnp.max(norms))
-    return Solution(history, info)
+    return Solution(History(*history), info)

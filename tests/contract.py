@@ -1,0 +1,169 @@
+"""The laws that every `AbstractMaterial` obeys; each takes a material and a strain.
+
+A material's own test file runs them all:
+
+    @pytest.mark.parametrize("law", contract.LAWS, ids=lambda law: law.__name__)
+    def test_contract(law):
+        law(material, eps)
+
+The strain should be one at which the material is smooth, beyond yield if it yields.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.test_util import check_grads
+
+from jaxmat import mandel, rotations
+from jaxmat.materials import Oriented, tangent
+
+TURN = rotations.from_axis_angle(jnp.array([0.3, -0.5, 0.8]), 0.7)
+TURN_IN_PLANE = rotations.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), 0.7)
+ONE_SECOND = np.ones(())
+
+
+def respond(material, eps, dt=ONE_SECOND):
+    """Stress and new state of the virgin material."""
+    dt = jnp.asarray(dt, eps.dtype)
+    return material.update(eps, material.init_state(), dt)
+
+
+def stress(material, eps):
+    return respond(material, eps)[0]
+
+
+_stress = eqx.filter_jit(stress)
+
+
+@eqx.filter_jit
+def _tangent(material, eps):
+    return tangent(material, eps, material.init_state(), 1.0)
+
+
+def no_strain_means_no_stress(material, eps):
+    np.testing.assert_array_equal(_stress(material, jnp.zeros_like(eps)), 0.0)
+
+
+def stress_and_strain_have_as_many_components_as_it_says(material, eps):
+    assert eps.shape == (material.num_strains,)
+    assert _stress(material, eps).shape == eps.shape
+
+
+def state_keeps_its_shape_and_type(material, eps):
+    """So that a step can be scanned."""
+    start = material.init_state()
+    end = eqx.filter_eval_shape(respond, material, eps)[1]
+    assert jax.tree.structure(start) == jax.tree.structure(end)
+    for before, after in zip(jax.tree.leaves(start), jax.tree.leaves(end), strict=True):
+        assert (before.shape, before.dtype) == (after.shape, after.dtype)
+
+
+def tangent_of_a_linear_law_is_its_symmetric_stiffness(material, eps):
+    if not material.is_linear:
+        return
+    stiffness = _tangent(material, eps)
+    # A cell solved to 1e-10 answers so exactly; all else is rounding.
+    scale = np.abs(stiffness).max()
+    close = {"rtol": 0, "atol": 1e-9 * scale}
+    np.testing.assert_allclose(stiffness, stiffness.T, **close)
+    at_rest = _tangent(material, jnp.zeros_like(eps))
+    np.testing.assert_allclose(stiffness, at_rest, **close)
+    close["atol"] *= np.linalg.norm(eps)
+    np.testing.assert_allclose(stiffness @ eps, _stress(material, eps), **close)
+    assert np.linalg.eigvalsh(stiffness).min() > 0
+
+
+def turning_material_and_strain_turns_the_stress(material, eps):
+    if material.num_strains == 6:
+        q, turned = TURN, Oriented(material, TURN)
+        matrix = mandel.rotation(rotations.to_matrix(q))
+    elif hasattr(material, "law"):
+        q = TURN_IN_PLANE
+        turned = eqx.tree_at(lambda m: m.law, material, Oriented(material.law, q))
+        matrix = mandel.rotation(rotations.to_matrix(q)[:2, :2])
+    else:
+        return  # a plane law with nothing inside to turn
+    sig = _stress(material, eps)
+    # Solvers inside stop at 1e-10 of the stress or better.
+    np.testing.assert_allclose(
+        _stress(turned, matrix @ eps),
+        matrix @ sig,
+        rtol=0,
+        atol=1e-9 * float(jnp.linalg.norm(sig)),
+    )
+
+
+def derivatives_are_those_of_finite_differences(material, eps):
+    """Forward and reverse, in the strain and in every parameter."""
+    parameters, rest = eqx.partition(material, eqx.is_inexact_array)
+    # So that a step is as small beside the strain as beside a parameter, and stress is
+    # of order one.
+    scale = float(jnp.linalg.norm(eps))
+    sig = float(jnp.linalg.norm(_stress(material, eps)))
+
+    @jax.jit
+    def scaled(parameters, relative):
+        return stress(eqx.combine(parameters, rest), relative * scale) / sig
+
+    # A central difference of step 1e-4 errs by 1e-8 of the third derivative.
+    check_grads(
+        scaled,
+        (parameters, eps / scale),
+        order=1,
+        modes=["fwd", "rev"],
+        eps=1e-4,
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def batch_is_a_loop(material, eps):
+    batch = jnp.stack([eps, 0.9 * eps, -eps])
+    together = eqx.filter_jit(eqx.filter_vmap(stress, in_axes=(None, 0)))
+    one_by_one = jnp.stack([_stress(material, eps) for eps in batch])
+    # Iterations end one by one in a loop, together in a batch: as converged.
+    np.testing.assert_allclose(
+        together(material, batch),
+        one_by_one,
+        rtol=0,
+        atol=1e-9 * float(jnp.linalg.norm(one_by_one)),
+    )
+
+
+def single_precision_stays_single(material, eps):
+    def single(tree):
+        return jax.tree.map(
+            lambda x: x.astype(jnp.float32) if eqx.is_inexact_array(x) else x, tree
+        )
+
+    law = single(material)
+    for x in jax.tree.leaves(eqx.filter_eval_shape(respond, law, single(eps))):
+        assert x.dtype != jnp.float64
+    assert eqx.filter_eval_shape(_tangent, law, single(eps)).dtype == jnp.float32
+
+
+def another_duration_does_not_compile_again(material, eps):
+    traces = []
+
+    @eqx.filter_jit
+    def step(material, eps, dt):
+        traces.append(dt)
+        return material.update(eps, material.init_state(), dt)[0]
+
+    for dt in (1.0, 0.5):
+        jax.block_until_ready(step(material, eps, jnp.asarray(dt)))
+    assert len(traces) == 1
+
+
+LAWS = (
+    no_strain_means_no_stress,
+    stress_and_strain_have_as_many_components_as_it_says,
+    state_keeps_its_shape_and_type,
+    tangent_of_a_linear_law_is_its_symmetric_stiffness,
+    turning_material_and_strain_turns_the_stress,
+    derivatives_are_those_of_finite_differences,
+    batch_is_a_loop,
+    single_precision_stays_single,
+    another_duration_does_not_compile_again,
+)
