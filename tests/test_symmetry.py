@@ -48,7 +48,7 @@ def directions(num, seed=0):
 
 def laue_images(v, laue):
     """All images of one direction under the Laue group, inversion included."""
-    turned = to_scipy(symmetry.operators(laue)).apply(np.asarray(v))
+    turned = to_scipy(symmetry.operators(laue)).apply(np.array(v))
     return np.resize(np.concatenate([turned, -turned]), (NUM, 3))  # repeats
 
 
