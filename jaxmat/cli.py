@@ -241,8 +241,8 @@ def _progress(*, shown: bool) -> Iterator[Callable[[str], None]]:
     ) as bar:
 
         def report(stage: str) -> None:
-            bar.set_description_str(stage, refresh=False)
             bar.update()
+            bar.set_description_str(stage)  # shows it at once
 
         yield report
 

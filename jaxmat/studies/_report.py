@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxmat import crystals, io, mandel, plot
-from jaxmat.cells._media import in_plane
 from jaxmat.studies._elasticity import MEAN_STRESS, Results
 from jaxmat.studies._folder import SUMMARY
 from jaxmat.studies._specimen import Progress, Specimen
@@ -37,7 +37,9 @@ def write_figures(
             f"strain energy / kJ m$^{{-3}}$\n{LOAD}",
         ),
     }
-    figures = {"ipf_map": plot.ipf_map(grains, laues)}
+    # In plane strain every grain has the same kind of axis along z: nothing to see.
+    along = (1.0, 0.0, 0.0) if plane == "strain" else (0.0, 0.0, 1.0)
+    figures = {"ipf_map": plot.ipf_map(grains, laues, direction=along)}
     for name, (values, label) in maps.items():
         figures[name] = plot.scalar_map(grains.grid, values, label=label, grain=grain)
     figures["sensitivity"] = plot.scalar_map(
@@ -49,8 +51,9 @@ def write_figures(
         signed=True,
     )
     bands = {"Voigt-Reuss bounds": (results.reuss, results.voigt)}
-    if (isotropic := untextured(specimen)) is not None:
-        low, high = (in_plane(b.stiffness, plane) for b in isotropic)
+    isotropic = untextured(specimen) if plane is None else None
+    if isotropic is not None:
+        low, high = (solid.stiffness for solid in isotropic)
         bands["Hashin-Shtrikman, no texture"] = (low, high)
     figures["youngs_modulus"] = plot.directional_modulus(
         {"effective": results.stiffness, "Hill": results.hill}, bands=bands
@@ -140,7 +143,10 @@ def untextured(specimen: Specimen) -> crystals.Bounds | None:
     """Hashin-Shtrikman bounds of the crystal without texture; None for a mixture."""
     if len(specimen.materials) != 1:
         return None
-    return crystals.hashin_shtrikman(specimen.constants[0].stiffness)
+    return _hashin_shtrikman(specimen.constants[0].stiffness)
+
+
+_hashin_shtrikman = jax.jit(crystals.hashin_shtrikman)
 
 
 def _isotropic_bounds(specimen: Specimen) -> dict[str, Any] | None:
