@@ -16,6 +16,7 @@ from _serve import Program
 from tqdm import tqdm
 
 RTOL = 1e-6
+PATIENCE = 10.0  # seconds; a longer run counts as it is and is not repeated
 KRYLOV = ("KrylovSolverCG", "KrylovSolverCGEigen")
 SCHEMES = ("full", "reduced", "fourier")
 # One-point elements have mechanisms on a free boundary.
@@ -82,10 +83,12 @@ def distance(stiffness, exact) -> float:
 def in_turn(calls: dict, repeats: int) -> dict[str, dict]:
     """Warm every program up, then let them run one after the other, `repeats` times."""
     rows = {name: call() for name, call in calls.items()}
-    seconds = {name: [] for name in calls}
+    slow = [name for name, row in rows.items() if row["seconds"] > PATIENCE]
+    seconds = {name: [rows[name]["seconds"]] if name in slow else [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
-            seconds[name].append(call()["seconds"])
+            if name not in slow:
+                seconds[name].append(call()["seconds"])
     for name, row in rows.items():
         row["seconds"] = seconds[name]
         row["median_s"] = statistics.median(seconds[name])
@@ -138,7 +141,7 @@ def elements(plan: Plan, skfem: str | None) -> list[dict]:
                     calls[solver] = lambda p=peer, s=solver: p(
                         "solve", solver=s, rtol=RTOL
                     )
-            measured = in_turn(calls, 1 if size > 128 else min(plan.repeats, 3))
+            measured = in_turn(calls, min(plan.repeats, 3))
         for name, row in measured.items():
             program = "jaxmat" if name == "jaxmat" else "scikit-fem"
             row |= {"program": program, "variant": name, "ndim": 2, "size": size}
@@ -156,9 +159,7 @@ def scaling(plan: Plan) -> list[dict]:
             with Program("_ours.py") as program:
                 row = {"ndim": ndim, "size": size, "scheme": scheme}
                 head = program("prepare", **row, rtol=RTOL)
-                first = program("solve")
-                repeats = 1 if first["seconds"] > 10 else 5
-                row |= head | in_turn({"": lambda p=program: p("solve")}, repeats)[""]
+                row |= head | in_turn({"": lambda p=program: p("solve")}, 5)[""]
             row["microseconds_per_voxel"] = 1e6 * row["median_s"] / size**ndim
             out.append(row | error(row["stiffness"], ndim, size, scheme))
     with Program("_ours.py") as program:
