@@ -288,6 +288,9 @@ def random_near(
         key: random key.
         q: centre of the distribution.
         spread: radians, small against pi.
+
+    Returns:
+        Unit quaternion, crystal -> sample.
     """
     q = normalise(q)
     v = constant(spread, q) * jax.random.normal(key, (3,), q.dtype)
@@ -311,6 +314,9 @@ def random_fibre(
         crystal_direction: Cartesian components in the crystal frame, any length.
         sample_direction: components in the sample frame, any length.
         spread: radians; zero for the ideal fibre.
+
+    Returns:
+        Unit quaternion, crystal -> sample.
     """
     key_turn, key_tilt = jax.random.split(key)
     to_sample, to_crystal = _frame(sample_direction), _frame(crystal_direction)

@@ -117,7 +117,8 @@ class Grains(AbstractMedium):
         if len(self.laws) > 1:
             site = site + self.microstructure.phase * grains
         size = len(self.laws) * grains
-        count = jnp.zeros(size).at[site.ravel()].add(1.0)
+        count = jnp.zeros(size, self.microstructure.orientation.dtype)
+        count = count.at[site.ravel()].add(1.0)
         return count.reshape(len(self.laws), grains) / self.grid.size
 
 

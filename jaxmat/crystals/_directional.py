@@ -106,13 +106,14 @@ def poissons_ratio(
 
 
 def linear_compressibility(stiffness: Stiffness, direction: Vector) -> Scalar:
-    """Relative shortening along `direction` per hydrostatic pressure, 1/GPa.
-
-    Negative where a crystal grows longer under pressure.
+    """Relative shortening along `direction` under hydrostatic pressure.
 
     Args:
         stiffness: 6x6 Mandel stiffness, GPa.
         direction: in the frame of the stiffness.
+
+    Returns:
+        Shortening per pressure, 1/GPa; negative where a crystal grows longer.
 
     Raises:
         JaxmatError: if a shape is wrong.
@@ -135,11 +136,14 @@ def bulk_modulus(stiffness: Stiffness) -> Scalar:
 
 
 def zener_ratio(stiffness: Stiffness) -> Scalar:
-    """Zener's anisotropy 2 C44 / (C11 - C12) of a cubic crystal; 1 if isotropic.
+    """Zener's anisotropy of a cubic crystal.
 
     Args:
         stiffness: 6x6 Mandel stiffness of a cubic crystal along its cube axes. For
             other classes use `universal_anisotropy`.
+
+    Returns:
+        2 C44 / (C11 - C12); 1 if isotropic.
 
     Raises:
         JaxmatError: if `stiffness` is not 6x6.

@@ -117,10 +117,13 @@ def hill(stiffness: Stiffness) -> Isotropic:
 
 
 def universal_anisotropy(stiffness: Stiffness) -> Scalar:
-    """Universal anisotropy index 5 G_V/G_R + K_V/K_R - 6; zero if isotropic.
+    """Universal anisotropy index, from Voigt's and Reuss's moduli.
 
     Args:
         stiffness: 6x6 Mandel stiffness of a crystal of any class, in any frame.
+
+    Returns:
+        5 G_V/G_R + K_V/K_R - 6; zero if isotropic.
 
     Raises:
         JaxmatError: if `stiffness` is not 6x6.

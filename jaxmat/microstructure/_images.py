@@ -63,6 +63,9 @@ def majority_filter(
         periodic: whether the window continues through opposite faces; the map is
             reflected at its faces where not.
 
+    Returns:
+        The same grid, with the rows of `orientation` unchanged.
+
     Raises:
         JaxmatError: if `repeats` is negative.
     """
@@ -98,6 +101,9 @@ def median_filter(
         repeats: how many times the filter is applied.
         periodic: whether the window continues through opposite faces; the image is
             reflected at its faces where not.
+
+    Returns:
+        The filtered image, in its unit.
 
     Raises:
         JaxmatError: if `repeats` is negative.

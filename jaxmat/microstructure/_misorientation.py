@@ -40,6 +40,9 @@ def boundaries(
         laue: Laue group of the one phase, or one per phase.
         periodic: whether grains meet across opposite faces of the box.
 
+    Returns:
+        `Boundaries`, one entry per pair.
+
     Raises:
         JaxmatError: if a phase has no Laue group, or it is unknown.
     """

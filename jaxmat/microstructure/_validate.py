@@ -19,6 +19,9 @@ def check_microstructure(microstructure: Microstructure) -> Microstructure:
     Args:
         microstructure: concrete arrays, not traced.
 
+    Returns:
+        `microstructure` itself.
+
     Raises:
         JaxmatError: if a map has not the grid's shape or is not made of integers, a
             grain index has no orientation, a phase index is negative, or an
@@ -46,6 +49,9 @@ def check_orientation_map(orientation_map: OrientationMap) -> OrientationMap:
 
     Args:
         orientation_map: concrete arrays, not traced.
+
+    Returns:
+        `orientation_map` itself.
 
     Raises:
         JaxmatError: if an array has not the grid's shape, a phase index is outside
