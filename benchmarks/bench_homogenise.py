@@ -22,6 +22,7 @@ import _measure
 from _bars import BARS
 from _serve import Program
 
+COMMAND = "python benchmarks/bench_homogenise.py"
 OUTPUT = pathlib.Path(__file__).parent / "results" / "homogenise.json"
 SECTIONS = ("speed", "elements", "scaling", "contrast", "bounded", "gradient")
 
@@ -84,15 +85,14 @@ def main(argv: list[str] | None = None) -> None:
     if output is not None and output.exists():
         result = json.loads(output.read_text())
     result |= {"machine": machine(), "versions": versions(args)}
+    result["device"] = result["versions"]["device"]
     for section in args.sections:
         result["rows"][section] = measure(section, args)
-    result["device"] = result["versions"]["device"]
-    result["seconds"] = time.perf_counter() - start
-    command = "python benchmarks/bench_homogenise.py"
-    result["bars"] = [bar(result["rows"], command) for bar in BARS]
-    if output is not None:
-        output.parent.mkdir(exist_ok=True)
-        output.write_text(json.dumps(result, indent=1) + "\n")
+        result["seconds"] = time.perf_counter() - start
+        result["bars"] = [bar(result["rows"], COMMAND) for bar in BARS]
+        if output is not None:  # after each section: a run that is cut short counts
+            output.parent.mkdir(exist_ok=True)
+            output.write_text(json.dumps(result, indent=1) + "\n")
     for bar in result["bars"]:
         print(bar["id"], bar["value"], bar["sense"], bar["bar"], bar["holds"])
     json.dump(result, sys.stdout)
