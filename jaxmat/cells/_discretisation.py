@@ -1,7 +1,8 @@
 """What the grid solver asks of a discretisation, and the two that answer.
 
-`strain` and `force` are adjoint to each other, so that the operator of a linear law,
-`force(C strain(u))`, is symmetric; `preconditioner` inverts it for a homogeneous `C0`.
+`force(law, u)` is `B^T law(B u)` with `B u = strain(u)`, so that a linear law with a
+symmetric stiffness gives a symmetric operator; `preconditioner` inverts it for a
+homogeneous one.
 Lengths are counted in voxel sides here, so that float32 neither over- nor underflows;
 `displacement` gives micrometres.
 
@@ -67,8 +68,8 @@ class AbstractDiscretisation(abc.ABC):
         """Strain modes of the displacement fluctuation on the extended voxels."""
 
     @abc.abstractmethod
-    def force(self, stress: ModeStrain) -> Nodal:
-        """Adjoint of `strain` with the integration weights of the modes."""
+    def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
+        """Adjoint of `strain`, with the weights of the modes, of `law(strain(u))`."""
 
     @abc.abstractmethod
     def project(self, residual: Nodal) -> Nodal:
@@ -78,7 +79,7 @@ class AbstractDiscretisation(abc.ABC):
     def preconditioner(
         self, reference: Float[Array, "m m"]
     ) -> Callable[[Nodal], Nodal]:
-        """Inverse of `force(C0 strain(u))` on its range."""
+        """Inverse of `force` of a homogeneous law, on its range."""
 
     @abc.abstractmethod
     def displacement(
@@ -124,14 +125,20 @@ class Elements(AbstractDiscretisation):
         return u
 
     def strain(self, u: Nodal) -> ModeStrain:
-        # Without the barrier XLA recomputes the wrapped copies at every use.
-        nodes = jax.lax.optimization_barrier(self._extended_nodes(u))
+        return self._strain_of(self._extended_nodes(u))
+
+    def _strain_of(self, nodes: Nodal) -> ModeStrain:
         return _elements.strain(nodes, self.unit_spacing, self.scheme, self.plane)
 
-    def force(self, stress: ModeStrain) -> Nodal:
-        return _elements.force(
-            stress, self.unit_spacing, self.num_components, self.plane
-        )
+    def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
+        def voxel_forces(nodes: Nodal):
+            sig = law(self._strain_of(nodes))
+            return _elements.amplitude_forces(
+                sig, self.unit_spacing, self.num_components, self.plane
+            )
+
+        forces = _elements.in_memory(voxel_forces, self._extended_nodes(u))
+        return tuple(_elements.spread(f, self.grid.ndim) for f in forces)
 
     def project(self, residual: Nodal) -> Nodal:
         if not self.natural or "kubc" in self.boundary:
@@ -256,8 +263,9 @@ class Fourier(AbstractDiscretisation):
                 out[k] = out[k] + term if k in out else term
         return {(): {k: jnp.fft.irfftn(x, s=self.grid.shape) for k, x in out.items()}}
 
-    def force(self, stress: ModeStrain) -> Nodal:
-        sig = {k: jnp.fft.rfftn(x) for k, x in stress[()].items()}
+    def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
+        stress = law(self.strain(u))[()]
+        sig = {k: jnp.fft.rfftn(x) for k, x in stress.items()}
         dtype = sig[0].real.dtype
         waves, scale = self._waves(dtype), self._scale(dtype)
         out = []

@@ -79,7 +79,7 @@ class GridCell(AbstractCell):
         problem = self._problem()
         rtol, max_steps = jnp.asarray(self.rtol), jnp.asarray(MAX_STEPS)
         solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps)
-        sig = problem.residual(problem.entries, solution.value, eps)[1]
+        sig = problem.mean_stress(solution.value, eps)
         return poison(sig, solution.info.converged), state
 
     def effective_stiffness(self, *, rtol, max_steps):
@@ -146,6 +146,9 @@ def field_cell(
         plane: as in `grid_cell`.
         boundary: as in `grid_cell`.
         discretisation: as in `grid_cell`.
+
+    Returns:
+        A `GridCell`; gradients reach the leaves of `law`.
 
     Raises:
         JaxmatError: as in `grid_cell`, or if the law is not batched over the grid.

@@ -73,40 +73,54 @@ class LinearProblem:
             reference = reference.at[k, m].set(c).at[m, k].set(c)
         self._reference = jax.lax.stop_gradient(reference)
 
-    def residual(
-        self, entries: Entries, u: Nodal, eps_bar: Float[Array, " m"] | None
-    ) -> tuple[Nodal, Float[Array, " m"]]:
-        """`force(C (eps_bar + strain(u)))`, and the mean stress."""
-        method = self.discretisation
-        sig = _stress(entries, self.total_strain(u, eps_bar))
-        mean = jnp.stack([jnp.mean(method.crop(x)) for x in sig[()].values()])
-        if method.natural:
-            # The stress that balances the mean strain is not a residual force.
-            inside = method.extend(jnp.ones(method.grid.shape, mean.dtype))
-            sig[()] = {k: x - mean[k] * inside for k, x in sig[()].items()}
-        return method.force(sig), mean
+    def force(self, u: Nodal, eps_bar: Float[Array, " m"] | None) -> Nodal:
+        """`force(C (eps_bar + strain(u)))`: zero in equilibrium."""
 
-    def total_strain(self, u: Nodal, eps_bar: Float[Array, " m"] | None) -> ModeStrain:
+        def law(eps: ModeStrain) -> ModeStrain:
+            sig = _stress(self.entries, self._total(eps, eps_bar))
+            if self.discretisation.natural:
+                # The stress that balances the mean strain is not a residual force.
+                mean = self._mean(sig)
+                inside = self._inside(mean.dtype)
+                sig[()] = {k: x - mean[k] * inside for k, x in sig[()].items()}
+            return sig
+
+        return self.discretisation.force(law, u)
+
+    def mean_stress(self, u: Nodal, eps_bar: Float[Array, " m"]) -> Float[Array, " m"]:
+        """Average stress, GPa."""
+        return self._mean(_stress(self.entries, self.strain(u, eps_bar)))
+
+    def strain(self, u: Nodal, eps_bar: Float[Array, " m"]) -> ModeStrain:
         """Strain modes, with `eps_bar` as the average of the mean mode."""
+        return self._total(self.discretisation.strain(u), eps_bar)
+
+    def _mean(self, modes: ModeStrain) -> Float[Array, " m"]:
+        crop = self.discretisation.crop
+        return jnp.stack([jnp.mean(crop(x)) for _, x in sorted(modes[()].items())])
+
+    def _inside(self, dtype) -> Array:
+        """One on the voxels, zero on an empty halo."""
         method = self.discretisation
-        eps = method.strain(u)
+        return method.extend(jnp.ones(method.grid.shape, dtype))
+
+    def _total(self, eps: ModeStrain, eps_bar: Float[Array, " m"] | None) -> ModeStrain:
+        method, mean = self.discretisation, dict(eps[()])
         if method.natural:
-            eps[()] = {k: x - jnp.mean(method.crop(x)) for k, x in eps[()].items()}
+            mean = {k: x - jnp.mean(method.crop(x)) for k, x in mean.items()}
         if eps_bar is not None:
-            shape = jax.eval_shape(method.extend, jnp.zeros(method.grid.shape)).shape
-            nothing = jnp.zeros(shape, eps_bar.dtype)
-            eps[()] = {
-                k: eps[()].get(k, nothing) + eps_bar[k]
-                for k in range(method.num_strains)
+            nothing = jnp.zeros_like(next(iter(mean.values())))
+            mean = {
+                k: mean.get(k, nothing) + eps_bar[k] for k in range(method.num_strains)
             }
-        return eps
+        return {**eps, (): mean}
 
     def fields(
         self, u: Nodal, eps_bar: Float[Array, " m"]
     ) -> tuple[Array, Array, Array]:
         """Total displacement, and voxel means of strain and stress, channel last."""
         method = self.discretisation
-        mean = {(): self.total_strain(u, eps_bar)[()]}
+        mean = {(): self.strain(u, eps_bar)[()]}
         eps, sig = (
             jnp.stack([method.crop(mode[()][k]) for k in sorted(mode[()])], -1)
             for mode in (mean, _stress(self.entries, mean))
@@ -118,7 +132,7 @@ class LinearProblem:
         precondition = self.discretisation.preconditioner(self._reference)
 
         def operator(u: Nodal) -> Nodal:
-            return self.residual(self.entries, u, None)[0]
+            return self.force(u, None)
 
         def invert(operator: Callable, rhs: Nodal):
             # A load that every grain bears alike leaves nothing but rounding.
@@ -131,7 +145,7 @@ class LinearProblem:
 
         def solve(eps_bar: Float[Array, " m"]) -> Solution:
             zero = self.discretisation.zeros(eps_bar.dtype)
-            rhs = tuple(-f for f in self.residual(self.entries, zero, eps_bar)[0])
+            rhs = tuple(-f for f in self.force(zero, eps_bar))
             u, info = jax.lax.custom_linear_solve(  # pyright: ignore
                 operator, rhs, invert, symmetric=True, has_aux=True
             )
@@ -188,7 +202,7 @@ def effective_stiffness(
         problem = LinearProblem(discretisation, entries)
 
         def one(case):
-            return problem.residual(problem.entries, *case)[1]
+            return problem.mean_stress(*case)
 
         return map_load_cases(one, (u, cases), discretisation.grid.size)
 
@@ -197,7 +211,7 @@ def effective_stiffness(
         problem = LinearProblem(discretisation, entries)
 
         def one(case):
-            force, mean = problem.residual(problem.entries, *case)
+            force, mean = problem.force(*case), problem.mean_stress(*case)
             # `dot` sums over the voxels; the average of the energy is wanted.
             work = jax.vmap(lambda v: dot(v, force))(u)
             return mean + work / discretisation.grid.size

@@ -110,7 +110,8 @@ def _follow(
     zero = jnp.zeros_like(path.eps[0])
     modulus = jnp.max(jnp.abs(tangent(material, zero, start, path.dt[0])))
     modulus = jax.lax.stop_gradient(modulus)
-    solver = optx.Newton(rtol=rtol, atol=rtol * 1e-3)
+    # Tolerances may be traced, so that another one does not compile again.
+    solver = optx.Newton(rtol=rtol, atol=rtol * 1e-3)  # pyright: ignore
 
     def step(carry, target):
         eps, state = carry
