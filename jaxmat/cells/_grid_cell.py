@@ -85,15 +85,16 @@ class GridCell(AbstractCell):
     def effective_stiffness(self, *, rtol, max_steps):
         return _linear.effective_stiffness(
             self.discretisation,
-            self.medium.stiffness(self.plane),
+            self._stiffness(),
             rtol=rtol,
             max_steps=max_steps,
         )
 
     def _problem(self) -> _linear.LinearProblem:
-        return _linear.LinearProblem(
-            self.discretisation, self.medium.stiffness(self.plane)
-        )
+        return _linear.LinearProblem(self.discretisation, self._stiffness())
+
+    def _stiffness(self) -> Float[Array, " entries *voxels"]:
+        return self.medium.stiffness(self.plane, self.discretisation.extend)
 
 
 def grid_cell(

@@ -58,15 +58,19 @@ class LinearProblem:
 
     Args:
         discretisation: static.
-        entries: stiffness of every voxel, GPa, upper triangle first.
+        entries: stiffness of every voxel and halo voxel, GPa, upper triangle.
     """
 
     def __init__(
-        self, discretisation: AbstractDiscretisation, entries: Float[Array, " e *grid"]
+        self,
+        discretisation: AbstractDiscretisation,
+        entries: Float[Array, " e *voxels"],
     ):
         self.discretisation = discretisation
-        self.entries = tuple(discretisation.extend(c) for c in entries)
-        mean = [jnp.mean(c) for c in entries]
+        if discretisation.natural:
+            entries = entries * self._inside(entries.dtype)
+        self.entries = tuple(entries)
+        mean = [jnp.mean(discretisation.crop(c)) for c in entries]
         size = discretisation.num_strains
         reference = jnp.zeros((size, size), entries.dtype)
         for k, m, c in zip(*upper_triangle(size), mean, strict=True):
@@ -182,7 +186,7 @@ def map_load_cases(fn: Callable, cases, grid_size: int):
 
 def effective_stiffness(
     discretisation: AbstractDiscretisation,
-    entries: Float[Array, " e *grid"],
+    entries: Float[Array, " e *voxels"],
     *,
     rtol: Scalar,
     max_steps: Count,
@@ -193,18 +197,15 @@ def effective_stiffness(
     cases = np.eye(size, dtype=entries.dtype)
 
     def solve_all(entries):
+        """Displacement, `Info` and mean stress of every load case."""
         problem = LinearProblem(discretisation, entries)
         solve = problem.solver(rtol=rtol, max_steps=max_steps)
-        return map_load_cases(solve, cases, discretisation.grid.size)
 
-    def columns(entries, u):
-        """Mean stress of every load case."""
-        problem = LinearProblem(discretisation, entries)
+        def one(eps_bar):
+            solution = solve(eps_bar)
+            return solution, problem.mean_stress(solution.value, eps_bar)
 
-        def one(case):
-            return problem.mean_stress(*case)
-
-        return map_load_cases(one, (u, cases), discretisation.grid.size)
+        return map_load_cases(one, cases, discretisation.grid.size)
 
     def energies(entries, u):
         """`<E_i : C : E_j>` for all pairs: linear in the stiffness."""
@@ -220,18 +221,17 @@ def effective_stiffness(
         return map_load_cases(jax.checkpoint(one), (u, cases), discretisation.grid.size)
 
     @jax.custom_jvp
-    def stationary(entries, u):
-        mean = columns(entries, u)
+    def stationary(entries, u, mean):
         return (mean + mean.T) / 2
 
     @stationary.defjvp
     def differential(primals, tangents):
-        (entries, u), (dentries, _) = primals, tangents
+        (entries, u, mean), (dentries, *_) = primals, tangents
         change = energies(dentries, u)
-        return stationary(entries, u), (change + change.T) / 2
+        return stationary(entries, u, mean), (change + change.T) / 2
 
-    fluctuation = solve_all(entries)
-    value = stationary(entries, fluctuation.value)
+    fluctuation, mean = solve_all(entries)
+    value = stationary(entries, fluctuation.value, mean)
     return Solution(value, _worst(fluctuation.info))
 
 

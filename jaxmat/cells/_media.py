@@ -5,7 +5,7 @@ tuple of component arrays, the upper triangle row by row (see `_elements` for wh
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -46,8 +46,14 @@ class AbstractMedium(eqx.Module):
         """Mandel components of the laws."""
 
     @abc.abstractmethod
-    def stiffness(self, plane: str | None) -> Float[Array, " entries *grid"]:
-        """Independent stiffness entries of every voxel, GPa."""
+    def stiffness(
+        self, plane: str | None, extend: Callable[[Array], Array]
+    ) -> Float[Array, " entries *extended"]:
+        """Independent stiffness entries of every voxel, GPa, with the halo's.
+
+        `extend` copies voxels into the halo; what it puts into an empty one is
+        arbitrary.
+        """
 
 
 def in_plane(stiffness: Float[Array, "6 6"], plane: str | None) -> Array:
@@ -101,14 +107,14 @@ class Grains(AbstractMedium):
         grains = self.microstructure.orientation
         return jnp.stack([jax.vmap(one, (None, 0))(law, grains) for law in self.laws])
 
-    def stiffness(self, plane):
+    def stiffness(self, plane, extend):
         table = self.table(plane)
         rows = table.reshape(-1, *table.shape[2:])
         entries = jax.vmap(entries_of)(rows).T
         site = self.microstructure.grain
         if len(self.laws) > 1:
             site = site + self.microstructure.phase * table.shape[1]
-        return entries[:, site]
+        return entries[:, extend(site)]  # the map is one field, the stiffness many
 
     def volume_fractions(self) -> Float[Array, "phases grains"]:
         """Share of the voxels of every law in every grain."""
@@ -158,13 +164,13 @@ class LawField(AbstractMedium):
     def num_strains(self) -> int:
         return self.law.num_strains
 
-    def stiffness(self, plane):
+    def stiffness(self, plane, extend):
         def one(law):
             return entries_of(in_plane(stiffness_of(law), plane))
 
         for _ in range(self.grid.ndim):
             one = jax.vmap(one)
-        return jnp.moveaxis(one(self.law), -1, 0)
+        return jax.vmap(extend)(jnp.moveaxis(one(self.law), -1, 0))
 
 
 def one_per_phase(laws: Sequence[AbstractMaterial] | AbstractMaterial) -> tuple:
