@@ -193,8 +193,64 @@ def _gpu(name: str) -> Bar:
     return Bar(f"gpu-{name}", "scaling", claim, "<=", 2.0, lambda rows: None)
 
 
+def _exact(identity: str, claim: str, sense: str, bar: float, **wanted) -> Bar:
+    def value(rows):
+        found = [row["value"] for row in pick(rows, "exact", **wanted)]
+        worst = max if sense == "<=" else min
+        return worst(found) if found else None
+
+    return Bar(identity, "exact", claim, sense, bar, value)
+
+
+def _exact_bars() -> list[Bar]:
+    relation = "exact plane relations of columnar copper, 128^2, relative error"
+    slope = "dE/d(orientations) against central differences, every boundary, relative"
+    return [
+        *(
+            _exact(
+                f"plane-relation-{scheme}",
+                f"{scheme}: {relation}",
+                "<=",
+                1e-3,
+                task="plane_relation",
+                scheme=scheme,
+            )
+            for scheme in SCHEMES
+        ),
+        _exact("r1", "bounds and estimates of r1", "<=", 1e-6, task="estimates"),
+        _exact("laminate", "laminates, relative error", "<=", 1e-8, task="laminate"),
+        _exact("eshelby", "Eshelby's sphere, 64^3", "<=", 0.01, task="eshelby"),
+        _exact(
+            "other-programs",
+            "stiffness as other programs', same elements, GPa",
+            "<=",
+            1e-5,
+            task="other_programs",
+        ),
+        _exact(
+            "bounded-order",
+            "least eigenvalue of KUBC - periodic and periodic - SUBC, GPa",
+            ">=",
+            -1e-6,
+            task="bounded_order",
+        ),
+        *(
+            _exact(
+                f"gradient-{mode}",
+                f"{mode} {slope}",
+                "<=",
+                1e-6,
+                task="gradient_error",
+                mode=mode,
+            )
+            for mode in ("forward", "reverse")
+        ),
+    ]
+
+
 ELEMENTS = ("full", "reduced")
 BARS = [
+    *_exact_bars(),
     *(_muspectre(d, n, s) for d, n in ((2, 525), (3, 35)) for s in SCHEMES[1:]),
     *(_agreement(d, n) for d, n in ((2, 125), (2, 525), (3, 35))),
     *(_skfem(n) for n in (128, 512)),

@@ -95,6 +95,34 @@ def in_turn(calls: dict, repeats: int) -> dict[str, dict]:
     return rows
 
 
+EXACT = [
+    *(("plane_relation", {"scheme": scheme}) for scheme in SCHEMES),
+    ("estimates", {}),
+    ("laminate", {}),
+    ("eshelby", {}),
+    *(
+        ("other_programs", {"case": f"{case}_{name}", "ndim": ndim, "scheme": scheme})
+        for case, ndim in (("2d_128_pstrain", 2), ("3d_32", 3))
+        for scheme, name in (("full", "fe"), ("reduced", "rotated"))
+    ),
+    ("bounded_order", {}),
+    *(
+        ("gradient_error", {"mode": mode, "boundary": boundary})
+        for mode in ("forward", "reverse")
+        for boundary in ("periodic", "kubc", "subc")
+    ),
+]
+
+
+def exact(plan: Plan) -> list[dict]:
+    """Errors against known answers; the same at any plan."""
+    out = []
+    with Program("_exact.py") as program:
+        for task, options in tqdm(EXACT, "exact"):
+            out.append({"task": task, **options, "value": program(task, **options)})
+    return out
+
+
 def speed(plan: Plan, muspectre: str | None) -> list[dict]:
     """Ours with one thread and more, and muSpectre, in turn on odd grids."""
     out = []

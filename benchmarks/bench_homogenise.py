@@ -24,7 +24,7 @@ from _serve import Program
 
 COMMAND = "python benchmarks/bench_homogenise.py"
 OUTPUT = pathlib.Path(__file__).parent / "results" / "homogenise.json"
-SECTIONS = ("speed", "elements", "scaling", "contrast", "bounded", "gradient")
+SECTIONS = ("exact", "speed", "elements", "scaling", "contrast", "bounded", "gradient")
 
 
 def machine() -> dict:

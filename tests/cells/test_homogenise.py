@@ -1,5 +1,8 @@
 """Effective stiffness against other programs, exact relations and closed forms."""
 
+import json
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,9 +10,10 @@ import numpy as np
 import pytest
 
 from jaxmat import cells, crystals, homogenise, mandel
-from jaxmat.materials import LinearElastic
+from jaxmat.materials import LinearElastic, stiffness_of
 from jaxmat.microstructure import Grid, Microstructure, resample, voronoi
 
+DATA = Path(__file__).parents[1] / "data"
 SCHEMES = {"fourier": "fourier", "reduced": "rotated", "full": "fe"}
 solve = eqx.filter_jit(lambda cell: homogenise(cell).value)
 
@@ -136,41 +140,58 @@ def test_plane_strain_is_the_in_plane_block_of_the_columnar_body(micro, silicon)
 
 
 @pytest.mark.slow
-def test_a_stiff_sphere_strains_as_eshelby_says():
+@pytest.mark.parametrize(("size", "tolerance"), [(32, 0.01), (64, 0.01)])
+def test_a_stiff_sphere_strains_as_eshelby_says(size, tolerance):
     """Mean strain inside a sphere of radius 1/8, corrected for its finite fraction.
 
-    The cell strains by `eps_bar`, the matrix far from the sphere by `eps_0`: with the
-    dilute concentration `A` and volume fraction f, `eps_bar = eps_0 (1 + f (A - 1))`
-    to first order in the interaction (Mori & Tanaka 1973).
+    Voxels that the surface cuts are laminates of what they hold, normal to the surface:
+    with a jagged sphere the error is 1.8 % (reduced) to 6 % (full) at 64^3. The strain
+    inside follows from `<sig> = C_m <eps> + f (C_i - C_m) <eps>_i`, exactly. Far from
+    the sphere the matrix strains by `eps_0`, with
+    `eps_bar = eps_0 (1 + f (A - 1))` to first order in the interaction of the periodic
+    images (Mori & Tanaka 1973).
     """
-    size = 64
-    x = (np.arange(size) + 0.5) / size - 0.5
-    radius = np.sqrt(sum(c**2 for c in np.meshgrid(x, x, x, indexing="ij")))
-    phase = jnp.asarray(radius < 0.125, jnp.int32)
-    fraction = float(jnp.mean(phase))
-    grid = Grid((size,) * 3, (1.0,) * 3)
-    grains = Microstructure(
-        grid, jnp.zeros_like(phase), phase, jnp.array([[1.0, 0, 0, 0]])
+    matrix, sphere = (
+        LinearElastic(crystals.isotropic(young / (3 - 6 * nu), young / (2 + 2 * nu)))
+        for young, nu in ((1.0, 0.3), (10.0, 0.2))
     )
+    samples = 8
+    fine = (np.arange(size * samples) + 0.5) / (size * samples) - 0.5
+    share = np.zeros((size,) * 3)
+    for start in range(samples):
+        square = (
+            fine[:, None, None] ** 2
+            + fine[None, :, None] ** 2
+            + fine[None, None, start::samples] ** 2
+        )
+        inside = (square < 0.125**2).reshape(size, samples, size, samples, size)
+        share += inside.mean((1, 3)) / samples
+    centre = (np.arange(size) + 0.5) / size - 0.5
+    normal = np.stack(np.meshgrid(centre, centre, centre, indexing="ij"), -1)
 
-    def isotropic(young, poisson):
-        shear = young / (2 * (1 + poisson))
-        lame = young * poisson / ((1 + poisson) * (1 - 2 * poisson))
-        return LinearElastic(crystals.cubic(lame + 2 * shear, lame, shear))
+    def mixture(share, normal):
+        layers = cells.Laminate((matrix, sphere), jnp.stack([1 - share, share]), normal)
+        return LinearElastic(stiffness_of(layers))
 
-    cell = cells.grid_cell(grains, [isotropic(1.0, 0.3), isotropic(10.0, 0.2)])
-    ratios = {"volume": 0.2218309859154929, "shear": 0.17597765363128487}
+    for _ in range(3):
+        mixture = jax.vmap(mixture)
+    law = jax.jit(mixture)(jnp.asarray(share), jnp.asarray(normal))
+    grid = Grid((size,) * 3, (1.0,) * 3)
+    effective = homogenise(cells.field_cell(grid, law, discretisation="reduced")).value
+    fraction = 4 / 3 * np.pi * 0.125**3
+    excess = jnp.linalg.solve(
+        sphere.stiffness - matrix.stiffness, effective - matrix.stiffness
+    )
+    known = json.loads((DATA / "r4_closed_form.json").read_text())
+    known = known["inhomogeneity E=10,nu=.2 in E=1,nu=.3"]
     loads = {
-        "volume": jnp.array([1.0, 1, 1, 0, 0, 0]),
-        "shear": jnp.array([0.0, 0, 0, 0, 0, 1]),
+        "vol_strain_ratio": jnp.array([1.0, 1, 1, 0, 0, 0]),
+        "shear_strain_ratio": jnp.array([0.0, 0, 0, 0, 0, 1]),
     }
-    fields = eqx.filter_jit(lambda load: cells.local_fields(cell, load).value.eps)
     for name, load in loads.items():
-        inside = jnp.mean(fields(load)[phase == 1], axis=0)
-        measured = jnp.vdot(inside, load) / jnp.vdot(load, load)
-        dilute = ratios[name]
-        expected = dilute / (1 + fraction * (dilute - 1))
-        np.testing.assert_allclose(measured, expected, rtol=0.01)
+        measured = load @ excess @ load / (load @ load) / fraction
+        expected = known[name] / (1 + fraction * (known[name] - 1))
+        np.testing.assert_allclose(measured, expected, rtol=tolerance)
 
 
 def test_voids_and_hard_contrast_converge(micro, silicon):
