@@ -15,7 +15,7 @@ import numpy as np
 from _serve import serve
 
 from jaxmat import cells, crystals, homogenise, mandel
-from jaxmat.materials import LinearElastic
+from jaxmat.materials import LinearElastic, stiffness_of
 from jaxmat.microstructure import Grid, Microstructure, voronoi
 
 jax.config.update("jax_enable_x64", True)
@@ -93,20 +93,33 @@ def laminate() -> float:
 
 
 def eshelby(*, size: int = 64) -> float:
-    """Mean strain in a stiff sphere of radius 1/8, corrected for its fraction."""
-    x = (np.arange(size) + 0.5) / size - 0.5
-    distance = sum(c**2 for c in np.meshgrid(x, x, x, indexing="ij"))
-    phase = jnp.asarray(distance < 0.125**2, jnp.int32)
-    fraction = float(jnp.mean(phase))
+    """Mean strain in a stiff sphere of radius 1/8, corrected for its fraction.
+
+    Voxels cut by the surface are laminates; the strain inside follows from the mean
+    stress. As the test of the same name.
+    """
+    matrix, sphere = (
+        LinearElastic(crystals.isotropic(young / (3 - 6 * nu), young / (2 + 2 * nu)))
+        for young, nu in ((1.0, 0.3), (10.0, 0.2))
+    )
+    share, normal = _sphere(size)
+
+    @jax.jit
+    @jax.vmap
+    def mixture(share, normal):
+        layers = cells.Laminate((matrix, sphere), jnp.stack([1 - share, share]), normal)
+        return stiffness_of(layers)
+
+    full = share[..., None, None] > 0.5
+    stiffness = np.where(full, sphere.stiffness, matrix.stiffness)
+    cut = (share > 0) & (share < 1)
+    stiffness[cut] = mixture(jnp.asarray(share[cut]), jnp.asarray(normal[cut]))
+    law = jax.vmap(jax.vmap(jax.vmap(LinearElastic)))(jnp.asarray(stiffness))
     grid = Grid((size,) * 3, (1.0,) * 3)
-    grains = Microstructure(grid, 0 * phase, phase, jnp.array([[1.0, 0, 0, 0]]))
-
-    def isotropic(young, poisson):
-        shear = young / (2 * (1 + poisson))
-        bulk = young / (3 * (1 - 2 * poisson))
-        return LinearElastic(crystals.isotropic(bulk, shear))
-
-    cell = cells.grid_cell(grains, [isotropic(1.0, 0.3), isotropic(10.0, 0.2)])
+    effective = homogenise(cells.field_cell(grid, law, discretisation="reduced")).value
+    fraction = 4 / 3 * np.pi * 0.125**3
+    contrast = sphere.stiffness - matrix.stiffness
+    excess = jnp.linalg.solve(contrast, effective - matrix.stiffness) / fraction
     known = json.loads((DATA / "r4_closed_form.json").read_text())
     known = known["inhomogeneity E=10,nu=.2 in E=1,nu=.3"]
     loads = {
@@ -115,11 +128,23 @@ def eshelby(*, size: int = 64) -> float:
     }
     worst = 0.0
     for name, load in loads.items():
-        inside = cells.local_fields(cell, load).value.eps[phase == 1].mean(0)
-        ratio = float(jnp.vdot(inside, load) / jnp.vdot(load, load))
-        exact = known[name] / (1 + fraction * (known[name] - 1))
-        worst = max(worst, abs(ratio / exact - 1))
+        ratio = float(load @ excess @ load / (load @ load))
+        dilute = known[name] / (1 + fraction * (known[name] - 1))
+        worst = max(worst, abs(ratio / dilute - 1))
     return worst
+
+
+def _sphere(size: int, samples: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Share of a sphere of radius 1/8 in every voxel, and its outward direction."""
+    fine = (np.arange(size * samples) + 0.5) / (size * samples) - 0.5
+    plane = fine[:, None, None] ** 2 + fine[None, :, None] ** 2
+    share = np.zeros((size,) * 3)
+    for start in range(samples):
+        inside = plane + fine[start::samples] ** 2 < 0.125**2
+        blocks = inside.reshape(size, samples, size, samples, size)
+        share += blocks.mean((1, 3)) / samples
+    centre = (np.arange(size) + 0.5) / size - 0.5
+    return share, np.stack(np.meshgrid(centre, centre, centre, indexing="ij"), -1)
 
 
 def other_programs(*, case: str, ndim: int, scheme: str) -> float:

@@ -65,8 +65,8 @@ def same_grain_correlation(microstructure: Microstructure) -> np.ndarray:
         padded = [_fast(2 * n - 1) for n in extent]
         box = np.zeros(padded)
         box[tuple(local)] = 1.0
-        power = np.abs(fft.rfftn(box)) ** 2
-        pairs = np.rint(fft.irfftn(power, s=padded))
+        power = np.abs(np.asarray(fft.rfftn(box))) ** 2
+        pairs = np.rint(np.asarray(fft.irfftn(power, s=padded)))
         shifts = [np.arange(1 - n, n) for n in extent]
         np.add.at(
             total,

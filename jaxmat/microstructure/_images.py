@@ -126,7 +126,8 @@ def majority(labels: np.ndarray) -> np.ndarray:
     most = np.zeros(labels.shape[:-1], np.int16)
     for k in range(labels.shape[-1]):
         candidate = labels[..., k]
-        votes = np.sum(labels == candidate[..., None], axis=-1, dtype=np.int16)
+        same = labels == candidate[..., None]
+        votes = np.asarray(same.sum(-1, dtype=np.int16))
         better = (votes > most) & (candidate >= 0)
         best[better] = candidate[better]
         most[better] = votes[better]
