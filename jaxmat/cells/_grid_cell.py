@@ -16,7 +16,7 @@ from jaxmat.cells._axes import BOUNDARIES
 from jaxmat.cells._base import MAX_STEPS, AbstractCell, raise_unless_converged
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
 from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
-from jaxmat.materials import AbstractMaterial
+from jaxmat.materials import AbstractMaterial, LinearElastic
 from jaxmat.materials._elastic import check_mirror_stiffness
 from jaxmat.microstructure import Grid, Microstructure
 from jaxmat.solve import Solution, poison
@@ -203,6 +203,7 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
                 f"the microstructure has {largest + 1} phases but `laws` {num}; give "
                 "one law per phase."
             )
+        _check_values(medium)
         for law in medium.laws:
             if law.num_strains != 6:
                 raise JaxmatError(
@@ -217,6 +218,37 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
     if plane == "strain" and isinstance(medium, Grains) and not traced:
         with jax.ensure_compile_time_eval():
             check_mirror_stiffness(medium.table(None))
+
+
+def _check_values(medium: Grains) -> None:
+    """Raise for orientations and stiffnesses that no crystal has; voids are allowed."""
+    orientation = medium.microstructure.orientation
+    if not isinstance(orientation, Tracer):
+        norm = np.linalg.norm(np.asarray(orientation), axis=-1)
+        bad = np.flatnonzero(~(np.isfinite(norm) & (norm > 0)))
+        if bad.size:
+            raise JaxmatError(
+                f"the orientation of grain {bad[0]} is "
+                f"{np.asarray(orientation)[bad[0]].tolist()}; give a finite quaternion "
+                "that is not zero."
+            )
+    for law in medium.laws:
+        if not isinstance(law, LinearElastic) or isinstance(law.stiffness, Tracer):
+            continue
+        values = np.asarray(law.stiffness)
+        scale = np.abs(values).max()
+        # float32 constants are symmetric, and voids semidefinite, to rounding only.
+        if not np.isfinite(scale) or np.abs(values - values.T).max() > 1e-5 * scale:
+            raise JaxmatError(
+                "the stiffness of a law is not finite and symmetric; give "
+                "a symmetric Mandel matrix (see crystals.check_stiffness)."
+            )
+        smallest = float(np.linalg.eigvalsh(values)[0])
+        if smallest < -1e-5 * scale:
+            raise JaxmatError(
+                f"the stiffness of a law has the eigenvalue {smallest:.3g} GPa; a "
+                "stable crystal has none below zero (see crystals.check_stiffness)."
+            )
 
 
 def local_fields(

@@ -8,6 +8,7 @@ import pytest
 
 from jaxmat import JaxmatError, cells, homogenise
 from jaxmat.cells import _axes
+from jaxmat.materials import LinearElastic
 from jaxmat.microstructure import Grid, resample, voronoi
 
 
@@ -147,6 +148,27 @@ def test_a_missing_law_is_told(small, silicon):
     two = eqx.tree_at(lambda m: m.phase, small, small.phase.at[0, 0].set(1))
     with pytest.raises(JaxmatError, match="2 phases but `laws` 1"):
         cells.grid_cell(two, silicon)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c.at[0, 1].add(10.0), "not finite and symmetric"),
+        (lambda c: c.at[0, 0].set(jnp.nan), "not finite and symmetric"),
+        (lambda c: -c, "has the eigenvalue"),
+    ],
+)
+def test_a_stiffness_that_no_crystal_has_is_refused(small, silicon, change, words):
+    with pytest.raises(JaxmatError, match=words):
+        cells.grid_cell(small, LinearElastic(change(silicon.stiffness)))
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_orientation_that_is_none_is_refused_with_its_grain(small, silicon, value):
+    broken = small.orientation.at[3].set(value)
+    grains = eqx.tree_at(lambda m: m.orientation, small, broken)
+    with pytest.raises(JaxmatError, match="orientation of grain 3"):
+        cells.grid_cell(grains, silicon)
 
 
 def test_an_iteration_bound_that_is_too_low_ends_in_a_sentence(small, silicon):
