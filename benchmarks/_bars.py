@@ -128,6 +128,19 @@ def _cost(scheme: str) -> Bar:
     return Bar(f"cost-per-voxel-{scheme}", "scaling", claim, "<=", 1.3, value)
 
 
+def _cost_in_place(scheme: str) -> Bar:
+    def value(rows):
+        found = pick(rows, "scaling", ndim=2, scheme=scheme)
+        cost = [row["over_floor_in_place"] for row in found if row["size"] >= 128]
+        return max(cost) / min(cost) if cost else None
+
+    claim = (
+        f"{scheme}: the same, in units of the bandwidth floor where each size's fields "
+        "lie (cache or memory)"
+    )
+    return Bar(f"cost-over-floor-{scheme}", "scaling", claim, "<=", 1.3, value)
+
+
 def _bandwidth(scheme: str) -> Bar:
     def value(rows):
         found = pick(rows, "scaling", ndim=2, scheme=scheme, size=1024)
@@ -258,6 +271,7 @@ BARS = [
     *(_compile(d, s) for d in (2, 3) for s in SCHEMES),
     *(_growth(s) for s in SCHEMES),
     *(_cost(s) for s in SCHEMES),
+    *(_cost_in_place(s) for s in SCHEMES),
     *(_bandwidth(s) for s in SCHEMES),
     *(_memory(s) for s in SCHEMES),
     *(_contrast(s, soft) for s in ELEMENTS for soft in (1e-2, 1e-4, 0.0)),

@@ -191,13 +191,20 @@ def scaling(plan: Plan) -> list[dict]:
             row["microseconds_per_voxel"] = 1e6 * row["median_s"] / size**ndim
             out.append(row | error(row["stiffness"], ndim, size, scheme))
     with Program("_ours.py") as program:
-        bandwidth = program("copy_bandwidth", threads=1)["bytes_per_s"]
-    for row in out:
-        cases = len(row["stiffness"])
-        floor = least_bytes(row["ndim"], row["scheme"]) * row["size"] ** row["ndim"]
-        row["copy_bytes_per_s"] = bandwidth
-        row["floor_s"] = floor * cases * row["steps"] / bandwidth
-        row["over_floor"] = row["median_s"] / row["floor_s"]
+        for row in tqdm(out, "bandwidth"):
+            voxels, ndim = row["size"] ** row["ndim"], row["ndim"]
+            # One copy speed beyond any cache, and one where the fields of a step lie.
+            copies = {
+                "": 2**29,
+                "_in_place": voxels * resident_bytes(ndim, row["scheme"]),
+            }
+            floor = least_bytes(ndim, row["scheme"]) * voxels * row["steps"]
+            for name, size in copies.items():
+                speed = program("copy_bandwidth", total=size)["bytes_per_s"]
+                row[f"copy{name}_bytes_per_s"] = speed
+                seconds = floor * len(row["stiffness"]) / speed
+                row[f"floor{name}_s"] = seconds
+                row[f"over_floor{name}"] = row["median_s"] / seconds
     return out
 
 
@@ -207,18 +214,30 @@ def least_bytes(ndim: int, scheme: str) -> float:
     Every sweep over the grid reads and writes each of its fields once: the operator
     (direction in, stiffness in, product out), conjugate gradients (solution, direction,
     residual and product in, solution and residual out; residual in, direction in and
-    out), one sweep per axis and transform, and the preconditioner.
+    out), one sweep per axis and transform, and the preconditioner. The latter is in
+    single precision, and so are its transforms.
     """
     strains, d = len(_micro.PAIRS[ndim]), ndim
     stiffness = strains * (strains + 1) / 2
-    updates, precondition = 9 * d, 2 * d + d * (d + 1) / 4
+    updates, green = 8 * 9 * d, 4 * d * (d + 1) / 4
     if scheme == "fourier":  # the unknowns are waves; strain and stress are transformed
-        transforms = 2 * ndim * 2 * strains
-        operator = 2 * d + 4 * strains + stiffness
-    else:
-        transforms = 2 * ndim * 2 * d
-        operator = 2 * d + stiffness
-    return 8 * (operator + updates + transforms + precondition)
+        transforms = 8 * 2 * ndim * 2 * strains
+        operator = 8 * (2 * d + 4 * strains + stiffness)
+        return operator + updates + transforms + green + 8 * 2 * d
+    transforms = 4 * 2 * ndim * 2 * d
+    return 8 * (2 * d + stiffness) + updates + transforms + green + 4 * 2 * d
+
+
+def resident_bytes(ndim: int, scheme: str) -> int:
+    """Bytes of the fields that a step reads or writes, per voxel, each counted once.
+
+    Stiffness, the five vectors of conjugate gradients, the preconditioner, and what
+    stands between the halves of the operator (strains or stresses).
+    """
+    strains, d = len(_micro.PAIRS[ndim]), ndim
+    between = {"full": d * (2**ndim - 1), "reduced": d * ndim, "fourier": 2 * strains}
+    fields = strains * (strains + 1) // 2 + 5 * d + between[scheme]
+    return 8 * fields + d * (d + 1)
 
 
 def contrast(plan: Plan) -> list[dict]:

@@ -5,7 +5,6 @@ inside. Compilation is timed apart, without a persistent cache.
 """
 
 import resource
-import threading
 import time
 
 import _micro
@@ -120,23 +119,17 @@ def gradient() -> dict:
     return {"seconds": seconds, "finite": bool(jnp.all(jnp.isfinite(slope)))}
 
 
-def copy_bandwidth(*, threads: int, mebibytes: int = 256) -> dict:
-    """Bytes read and written per second by copies larger than any cache."""
-    sources = [np.ones(mebibytes * 2**17) for _ in range(threads)]
-    targets = [np.zeros_like(x) for x in sources]
+def copy_bandwidth(*, total: int) -> dict:
+    """Bytes read and written per second by copies among `total` bytes of arrays."""
+    source, target = np.ones(total // 16), np.zeros(total // 16)
+    repeats = max(1, 2**28 // total)
     best = float("inf")
-    for _ in range(5):
-        workers = [
-            threading.Thread(target=np.copyto, args=pair)
-            for pair in zip(targets, sources, strict=True)
-        ]
+    for _ in range(7):
         start = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        for _ in range(repeats):
+            np.copyto(target, source)
         best = min(best, time.perf_counter() - start)
-    return {"bytes_per_s": 2 * threads * mebibytes * 2**20 / best}
+    return {"bytes_per_s": total * repeats / best}
 
 
 def version() -> dict:

@@ -68,8 +68,12 @@ class AbstractDiscretisation(abc.ABC):
         """Strain modes of the displacement fluctuation on the extended voxels."""
 
     @abc.abstractmethod
+    def divergence(self, sig: ModeStrain) -> Nodal:
+        """Adjoint of `strain`, with the weights of the modes (minus a divergence)."""
+
+    @abc.abstractmethod
     def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
-        """Adjoint of `strain`, with the weights of the modes, of `law(strain(u))`."""
+        """`divergence(law(strain(u)))`."""
 
     @abc.abstractmethod
     def project(self, residual: Nodal) -> Nodal:
@@ -130,15 +134,22 @@ class Elements(AbstractDiscretisation):
     def _strain_of(self, nodes: Nodal) -> ModeStrain:
         return _elements.strain(nodes, self.unit_spacing, self.scheme, self.plane)
 
+    def divergence(self, sig: ModeStrain) -> Nodal:
+        return self._gather(_elements.in_memory(self._voxel_forces, sig))
+
+    def _voxel_forces(self, sig: ModeStrain) -> tuple[_elements.Amplitudes, ...]:
+        return _elements.amplitude_forces(
+            sig, self.unit_spacing, self.num_components, self.plane
+        )
+
+    def _gather(self, forces: tuple[_elements.Amplitudes, ...]) -> Nodal:
+        return tuple(_elements.spread(f, self.grid.ndim) for f in forces)
+
     def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
         def voxel_forces(nodes: Nodal):
-            sig = law(self._strain_of(nodes))
-            return _elements.amplitude_forces(
-                sig, self.unit_spacing, self.num_components, self.plane
-            )
+            return self._voxel_forces(law(self._strain_of(nodes)))
 
-        forces = _elements.in_memory(voxel_forces, self._extended_nodes(u))
-        return tuple(_elements.spread(f, self.grid.ndim) for f in forces)
+        return self._gather(_elements.in_memory(voxel_forces, self._extended_nodes(u)))
 
     def project(self, residual: Nodal) -> Nodal:
         if not self.natural or "kubc" in self.boundary:
@@ -156,7 +167,7 @@ class Elements(AbstractDiscretisation):
             )
         ]
         stiffness = _green.nodal_stiffness(reference, symbols, coupled=not others)
-        inverse = jax.lax.optimization_barrier(_green.inverse(stiffness))
+        inverse = _green.inverse(stiffness)
         sizes = [self.grid.shape[i] for i in waves]
 
         def to_waves(x: Array) -> Array:
@@ -171,8 +182,10 @@ class Elements(AbstractDiscretisation):
             return x
 
         def precondition(residual: Nodal) -> Nodal:
-            z = _green.apply(inverse, [to_waves(r) for r in residual])
-            return tuple(from_waves(x) for x in z)
+            dtype = residual[0].dtype
+            waves = [to_waves(r.astype(_green.PRECISION)) for r in residual]
+            z = _green.apply(inverse, waves)
+            return tuple(from_waves(x).astype(dtype) for x in z)
 
         return precondition
 
@@ -222,23 +235,26 @@ class Fourier(AbstractDiscretisation):
             )
         ]
 
-    def _waves(self, dtype) -> list[Array]:
-        """Wave vector components, broadcastable over the half spectrum."""
-        waves = []
-        for axis, (_, _, wave) in enumerate(self._symbols()):
-            shape = [1] * self.grid.ndim
-            shape[axis] = wave.size
-            waves.append(jnp.asarray(wave, dtype).reshape(shape))
-        return waves
-
-    def _scale(self, dtype) -> Array:
+    def _weight(self) -> np.ndarray:
         """Root of how often each half-spectrum coefficient stands in the full one."""
         n = self.grid.shape[-1]
         count = np.full(n // 2 + 1, 2.0)
         count[0] = 1.0
         if n % 2 == 0:
             count[-1] = 1.0
-        return jnp.asarray(np.sqrt(count), dtype)
+        return np.sqrt(count)
+
+    def _derivative(self, dtype) -> Callable[[int, int], tuple[int, Array]]:
+        """Mandel index and symbol (over i) of `du_i/dx_d` in the strain."""
+        waves = [wave for _, _, wave in self._symbols()]
+
+        def symbol(i: int, d: int) -> tuple[int, Array]:
+            k, factor = _elements.mandel_slot(i, d, self.plane)
+            shape = [1] * self.grid.ndim
+            shape[d] = waves[d].size
+            return k, jnp.asarray((factor * waves[d]).reshape(shape), dtype)
+
+        return symbol
 
     def zeros(self, dtype) -> Nodal:
         return tuple(
@@ -253,47 +269,64 @@ class Fourier(AbstractDiscretisation):
 
     def strain(self, u: Nodal) -> ModeStrain:
         dtype = u[0].dtype
-        waves, scale = self._waves(dtype), self.grid.size / self._scale(dtype)
-        out: dict[int, Array] = {}
+        symbol = self._derivative(dtype)
+        scale = jnp.asarray(self.grid.size / self._weight(), dtype)
+        parts: dict[int, list[tuple[Array, Array]]] = {}
         for i, (re, im) in enumerate(u):
-            for d, wave in enumerate(waves):
-                k, factor = _elements.mandel_slot(i, d, self.plane)
-                q = wave * (factor * scale)
-                term = jax.lax.complex(-q * im, q * re)
-                out[k] = out[k] + term if k in out else term
-        return {(): {k: jnp.fft.irfftn(x, s=self.grid.shape) for k, x in out.items()}}
+            for d in range(self.grid.ndim):
+                k, q = symbol(i, d)
+                parts.setdefault(k, []).append((q * im, q * re))
+        # Vectors multiply fields one at a time: a product of two vectors is a field
+        # that XLA keeps, and reads in every step.
+        return {
+            (): {
+                k: jnp.fft.irfftn(
+                    jax.lax.complex(
+                        -_elements.add(im for im, _ in terms) * scale,
+                        _elements.add(re for _, re in terms) * scale,
+                    ),
+                    s=self.grid.shape,
+                )
+                for k, terms in parts.items()
+            }
+        }
+
+    def divergence(self, sig: ModeStrain) -> Nodal:
+        spectrum = {k: jnp.fft.rfftn(x) for k, x in sig[()].items()}
+        dtype = spectrum[0].real.dtype
+        symbol, scale = self._derivative(dtype), jnp.asarray(self._weight(), dtype)
+
+        def force(i: int) -> Array:
+            terms = [symbol(i, d) for d in range(self.grid.ndim)]
+            re = _elements.add(q * spectrum[k].imag for k, q in terms)
+            im = _elements.add(q * spectrum[k].real for k, q in terms)
+            return jnp.stack([re * scale, -im * scale])
+
+        return tuple(force(i) for i in range(self.num_components))
 
     def force(self, law: Callable[[ModeStrain], ModeStrain], u: Nodal) -> Nodal:
-        stress = law(self.strain(u))[()]
-        sig = {k: jnp.fft.rfftn(x) for k, x in stress.items()}
-        dtype = sig[0].real.dtype
-        waves, scale = self._waves(dtype), self._scale(dtype)
-        out = []
-        for i in range(self.num_components):
-            re, im = 0.0, 0.0
-            for d, wave in enumerate(waves):
-                k, factor = _elements.mandel_slot(i, d, self.plane)
-                q = wave * (factor * scale)
-                re, im = re + q * sig[k].imag, im - q * sig[k].real
-            out.append(jnp.stack([re, im]))
-        return tuple(out)
+        return self.divergence(law(self.strain(u)))
 
     def project(self, residual: Nodal) -> Nodal:
         return residual
 
     def preconditioner(self, reference):
         stiffness = _green.nodal_stiffness(reference, self._symbols(), coupled=True)
-        inverse = jax.lax.optimization_barrier(_green.inverse(stiffness))
+        inverse = _green.inverse(stiffness)
         weight = 1 / self.grid.size
 
         def precondition(residual: Nodal) -> Nodal:
-            z = _green.apply(inverse, list(residual))
-            return tuple(x * weight for x in z)
+            dtype = residual[0].dtype
+            single = [r.astype(_green.PRECISION) for r in residual]
+            z = _green.apply(inverse, single)
+            return tuple(x.astype(dtype) * weight for x in z)
 
         return precondition
 
     def displacement(self, u, eps_bar):
-        scale = self.grid.size * self.grid.spacing[0] / self._scale(u[0].dtype)
+        scale = jnp.asarray(
+            self.grid.size * self.grid.spacing[0] / self._weight(), u[0].dtype
+        )
         fluctuation = [
             jnp.fft.irfftn(jax.lax.complex(*x) * scale, s=self.grid.shape) for x in u
         ]

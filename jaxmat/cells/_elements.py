@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from jaxmat.cells._platform import by_platform
 from jaxmat.mandel import PLANE
 
 Component = Float[Array, "..."]
@@ -158,4 +159,4 @@ def in_memory(fn: Callable[..., PyTree], *args: PyTree) -> PyTree:
     def barrier(*args):
         return jax.lax.optimization_barrier(fn(*args))
 
-    return jax.lax.platform_dependent(*args, cpu=branch, default=barrier)
+    return by_platform(*args, cpu=branch, default=barrier)

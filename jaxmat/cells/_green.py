@@ -26,6 +26,10 @@ from jaxmat.cells._elements import add, mandel_slot
 Symbols = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 Entries = dict[tuple[int, int], Array]  # upper triangle of a small symmetric matrix
 
+# A preconditioner need not be exact: its transforms, half the cost of a step, are
+# in single precision whatever the residual's. The residual itself never is.
+PRECISION = jnp.float32
+
 
 def _product(factors: list[Array]) -> Array:
     """Outer product of one vector per axis."""
@@ -78,7 +82,16 @@ def nodal_stiffness(
 
 
 def inverse(k: Entries) -> Entries:
-    """Closed-form inverse of the symmetric matrices; zero where one is singular."""
+    """Inverse of the symmetric matrices in `PRECISION`; zero where one is singular.
+
+    Computed once and kept, not with every application.
+    """
+    single = {key: x.astype(PRECISION) for key, x in _inverse(k).items()}
+    return jax.lax.optimization_barrier(single)
+
+
+def _inverse(k: Entries) -> Entries:
+    """Closed form for two or three components, or a diagonal."""
     num = max(j for _, j in k) + 1
     if len(k) == num:  # diagonal
         return {key: _reciprocal(x, jnp.max(jnp.abs(x))) for key, x in k.items()}

@@ -78,7 +78,7 @@ class GridCell(AbstractCell):
     def update(self, eps, state, dt):
         problem = self._problem()
         rtol, max_steps = jnp.asarray(self.rtol), jnp.asarray(MAX_STEPS)
-        solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps)
+        solution = problem.solver(rtol=rtol, max_steps=max_steps)(problem.load(eps))
         sig = problem.mean_stress(solution.value, eps)
         return poison(sig, solution.info.converged), state
 
@@ -93,7 +93,7 @@ class GridCell(AbstractCell):
     def _problem(self) -> _linear.LinearProblem:
         return _linear.LinearProblem(self.discretisation, self._stiffness())
 
-    def _stiffness(self) -> Float[Array, " entries *voxels"]:
+    def _stiffness(self) -> _media.Entries:
         return self.medium.stiffness(self.plane, self.discretisation.extend)
 
 
@@ -283,6 +283,7 @@ def local_fields(
 @eqx.filter_jit
 def _fields(cell: GridCell, eps_bar: Array, rtol: Scalar, max_steps: Count) -> Solution:
     problem = cell._problem()
-    solution = problem.solver(rtol=rtol, max_steps=max_steps)(eps_bar)
+    solve = problem.solver(rtol=rtol, max_steps=max_steps)
+    solution = solve(problem.load(eps_bar))
     fields = problem.fields(solution.value, eps_bar)
     return Solution(Fields(*fields), solution.info)

@@ -23,11 +23,10 @@ from jaxtyping import Array, Float
 from jaxmat._types import Count, Scalar
 from jaxmat.cells._discretisation import AbstractDiscretisation
 from jaxmat.cells._elements import ModeStrain, Nodal, add
-from jaxmat.cells._media import upper_triangle
+from jaxmat.cells._media import Entries, upper_triangle
+from jaxmat.cells._platform import by_platform
 from jaxmat.solve import Info, Solution, conjugate_gradient
 from jaxmat.solve._cg import dot
-
-Entries = tuple[Array, ...]  # upper triangle of the stiffness, one array per entry
 
 # Up to so many voxels times load cases, a batch beats a loop on a CPU.
 _SMALL = 2**13
@@ -64,32 +63,42 @@ class LinearProblem:
     def __init__(
         self,
         discretisation: AbstractDiscretisation,
-        entries: Float[Array, " e *voxels"],
+        entries: Entries,
     ):
         self.discretisation = discretisation
         if discretisation.natural:
-            entries = entries * self._inside(entries.dtype)
-        self.entries = tuple(entries)
+            inside = self._inside(entries[0].dtype)
+            entries = tuple(c * inside for c in entries)
+        self.entries = entries
         mean = [jnp.mean(discretisation.crop(c)) for c in entries]
         size = discretisation.num_strains
-        reference = jnp.zeros((size, size), entries.dtype)
+        reference = jnp.zeros((size, size), mean[0].dtype)
         for k, m, c in zip(*upper_triangle(size), mean, strict=True):
             reference = reference.at[k, m].set(c).at[m, k].set(c)
-        self._reference = jax.lax.stop_gradient(reference)
+        self.mean_stiffness = jax.lax.stop_gradient(reference)
 
     def force(self, u: Nodal, eps_bar: Float[Array, " m"] | None) -> Nodal:
-        """`force(C (eps_bar + strain(u)))`: zero in equilibrium."""
+        """`divergence(C (eps_bar + strain(u)))`: zero in equilibrium."""
 
         def law(eps: ModeStrain) -> ModeStrain:
-            sig = _stress(self.entries, self._total(eps, eps_bar))
-            if self.discretisation.natural:
-                # The stress that balances the mean strain is not a residual force.
-                mean = self._mean(sig)
-                inside = self._inside(mean.dtype)
-                sig[()] = {k: x - mean[k] * inside for k, x in sig[()].items()}
-            return sig
+            return self._residual(_stress(self.entries, self._total(eps, eps_bar)))
 
         return self.discretisation.force(law, u)
+
+    def load(self, eps_bar: Float[Array, " m"]) -> Nodal:
+        """`-divergence(C eps_bar)`: what a mean strain asks of the fluctuation."""
+        uniform = {(): dict(enumerate(eps_bar))}
+        sig = self._residual(_stress(self.entries, uniform))
+        return tuple(-f for f in self.discretisation.divergence(sig))
+
+    def _residual(self, sig: ModeStrain) -> ModeStrain:
+        """Without the uniform stress that free boundaries balance by themselves."""
+        if not self.discretisation.natural:
+            return sig
+        mean = self._mean(sig)
+        inside = self._inside(mean.dtype)
+        balanced = {k: x - mean[k] * inside for k, x in sig[()].items()}
+        return {**sig, (): balanced}
 
     def mean_stress(self, u: Nodal, eps_bar: Float[Array, " m"]) -> Float[Array, " m"]:
         """Average stress, GPa."""
@@ -132,9 +141,10 @@ class LinearProblem:
         return method.displacement(u, eps_bar), eps, sig
 
     def solver(self, *, rtol: Scalar, max_steps: Count) -> Callable[[Array], Solution]:
-        """The map from `eps_bar` to the displacement fluctuation, differentiable."""
-        precondition = self.discretisation.preconditioner(self._reference)
+        """The map from `load(eps_bar)` to the fluctuation, differentiable."""
+        precondition = self.discretisation.preconditioner(self.mean_stiffness)
 
+        @jax.jit  # traced once, though the solve asks for it six times
         def operator(u: Nodal) -> Nodal:
             return self.force(u, None)
 
@@ -147,11 +157,9 @@ class LinearProblem:
             # Linear solves admit floats only as auxiliary output.
             return solution.value, _as_floats(solution.info, rhs[0].dtype)
 
-        def solve(eps_bar: Float[Array, " m"]) -> Solution:
-            zero = self.discretisation.zeros(eps_bar.dtype)
-            rhs = tuple(-f for f in self.force(zero, eps_bar))
+        def solve(load: Nodal) -> Solution:
             u, info = jax.lax.custom_linear_solve(  # pyright: ignore
-                operator, rhs, invert, symmetric=True, has_aux=True
+                operator, load, invert, symmetric=True, has_aux=True
             )
             return Solution(u, _as_info(info))
 
@@ -179,14 +187,12 @@ def map_load_cases(fn: Callable, cases, grid_size: int):
     num = jax.tree.leaves(cases)[0].shape[0]
     if num * grid_size <= _SMALL:
         return jax.vmap(fn)(cases)
-    return jax.lax.platform_dependent(
-        cases, cpu=lambda c: jax.lax.map(fn, c), default=jax.vmap(fn)
-    )
+    return by_platform(cases, cpu=lambda c: jax.lax.map(fn, c), default=jax.vmap(fn))
 
 
 def effective_stiffness(
     discretisation: AbstractDiscretisation,
-    entries: Float[Array, " e *voxels"],
+    entries: Entries,
     *,
     rtol: Scalar,
     max_steps: Count,
@@ -194,18 +200,26 @@ def effective_stiffness(
     """Symmetric effective stiffness `<E_i : C : E_j>`, GPa, with the worst `Info`."""
     size = discretisation.num_strains
     # Not a JAX array: a rule must not close over what belongs to an outer trace.
-    cases = np.eye(size, dtype=entries.dtype)
+    cases = np.eye(size, dtype=entries[0].dtype)
 
     def solve_all(entries):
-        """Displacement, `Info` and mean stress of every load case."""
+        """Displacement, `Info` and mean stress of every load case.
+
+        The mean stress is `<C> E_j + <C strain(u_j)>`, and the second part is the work
+        of the loads on the displacement: `E_i . <C strain(u_j)> = -load_i . u_j`.
+        """
         problem = LinearProblem(discretisation, entries)
         solve = problem.solver(rtol=rtol, max_steps=max_steps)
+        num_voxels = discretisation.grid.size
+        loads = map_load_cases(problem.load, cases, num_voxels)
 
-        def one(eps_bar):
-            solution = solve(eps_bar)
-            return solution, problem.mean_stress(solution.value, eps_bar)
+        def one(load):
+            solution = solve(load)
+            work = jax.vmap(lambda other: dot(other, solution.value))(loads)
+            return solution, work / num_voxels
 
-        return map_load_cases(one, cases, discretisation.grid.size)
+        fluctuation, work = map_load_cases(one, loads, num_voxels)
+        return fluctuation, problem.mean_stiffness - work
 
     def energies(entries, u):
         """`<E_i : C : E_j>` for all pairs: linear in the stiffness."""

@@ -20,6 +20,7 @@ from jaxmat.materials import _elastic as elastic
 from jaxmat.microstructure import Grid, Microstructure
 
 PLANES = (None, "strain", "stress")
+Entries = tuple[Float[Array, "*voxels"], ...]  # upper triangle of the stiffness
 
 
 def upper_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,9 +47,7 @@ class AbstractMedium(eqx.Module):
         """Mandel components of the laws."""
 
     @abc.abstractmethod
-    def stiffness(
-        self, plane: str | None, extend: Callable[[Array], Array]
-    ) -> Float[Array, " entries *extended"]:
+    def stiffness(self, plane: str | None, extend: Callable[[Array], Array]) -> Entries:
         """Independent stiffness entries of every voxel, GPa, with the halo's.
 
         `extend` copies voxels into the halo; what it puts into an empty one is
@@ -114,7 +113,9 @@ class Grains(AbstractMedium):
         site = self.microstructure.grain
         if len(self.laws) > 1:
             site = site + self.microstructure.phase * table.shape[1]
-        return entries[:, extend(site)]  # the map is one field, the stiffness many
+        site = extend(site)  # the map is one field, the stiffness many
+        # One gather a field: slices of a common one would copy it once more.
+        return tuple(jnp.take(entry, site, mode="clip") for entry in entries)
 
     def volume_fractions(self) -> Float[Array, "phases grains"]:
         """Share of the voxels of every law in every grain."""
@@ -170,7 +171,7 @@ class LawField(AbstractMedium):
 
         for _ in range(self.grid.ndim):
             one = jax.vmap(one)
-        return jax.vmap(extend)(jnp.moveaxis(one(self.law), -1, 0))
+        return tuple(extend(entry) for entry in jnp.moveaxis(one(self.law), -1, 0))
 
 
 def one_per_phase(laws: Sequence[AbstractMaterial] | AbstractMaterial) -> tuple:

@@ -62,7 +62,7 @@ def test_uniform_traction_leaves_the_boundary_stress_uniform(micro, silicon):
     problem = cell._problem()
     eps_bar = jnp.array([1.0, 0.2, -0.4])
     solve = problem.solver(rtol=jnp.asarray(1e-11), max_steps=jnp.asarray(500))
-    u = solve(eps_bar).value
+    u = solve(problem.load(eps_bar)).value
     method = problem.discretisation
     scale = float(jnp.max(jnp.abs(problem.mean_stress(u, eps_bar))))
     for f in problem.force(u, eps_bar):
