@@ -41,24 +41,18 @@ class LinearElastic(AbstractMaterial):
         return self.stiffness @ eps, state
 
 
-class Oriented(AbstractMaterial):
-    """A law turned from the crystal frame into the sample frame.
-
-    Attributes:
-        law: a law with six strain components, in the crystal frame.
-        quaternion: crystal -> sample; normalised in use, so that an optimiser may
-            leave the unit sphere.
-    """
+class _Wrapper(AbstractMaterial):
+    """A law of six strain components inside another: history and linearity are its."""
 
     law: AbstractMaterial
-    quaternion: Quaternion
 
     def __check_init__(self):
-        _require_six("Oriented", self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 6
+        if self.law.num_strains != 6:
+            raise JaxmatError(
+                f"{type(self).__name__} wraps a law of {self.law.num_strains} strain "
+                "components, expected 6; turn the law first, and put it into the plane "
+                "last."
+            )
 
     @property
     def is_linear(self) -> bool:
@@ -67,13 +61,37 @@ class Oriented(AbstractMaterial):
     def init_state(self, key=None):
         return self.law.init_state(key)
 
+
+class Oriented(_Wrapper):
+    """A law turned from the crystal frame into the sample frame.
+
+    Attributes:
+        law: a law with six strain components, in the crystal frame.
+        quaternion: crystal -> sample; normalised in use, so that an optimiser may
+            leave the unit sphere.
+    """
+
+    quaternion: Quaternion
+
+    @property
+    def num_strains(self) -> int:
+        return 6
+
     def update(self, eps, state, dt):
         turn = mandel.rotation(rotations.to_matrix(self.quaternion))
         sig, state = self.law.update(turn.T @ eps, state, dt)
         return turn @ sig, state
 
 
-class PlaneStrain(AbstractMaterial):
+class _InPlane(_Wrapper):
+    """A law of which strain and stress are seen in the plane only."""
+
+    @property
+    def num_strains(self) -> int:
+        return 3
+
+
+class PlaneStrain(_InPlane):
     """A law whose strain stays in the plane: eps_33 = eps_23 = eps_13 = 0.
 
     Strain and stress have the components 11, 22, 12. The plane problem stands for the
@@ -86,22 +104,9 @@ class PlaneStrain(AbstractMaterial):
             (checked on concrete values only).
     """
 
-    law: AbstractMaterial
-
     def __check_init__(self):
-        _require_six("PlaneStrain", self.law)
+        super().__check_init__()  # equinox runs this one first
         check_mirror(self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 3
-
-    @property
-    def is_linear(self) -> bool:
-        return self.law.is_linear
-
-    def init_state(self, key=None):
-        return self.law.init_state(key)
 
     def update(self, eps, state, dt):
         full = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
@@ -109,28 +114,12 @@ class PlaneStrain(AbstractMaterial):
         return sig[mandel.PLANE], state
 
 
-class PlaneStress(AbstractMaterial):
+class PlaneStress(_InPlane):
     """A law with no stress out of the plane: sig_33 = sig_23 = sig_13 = 0.
 
     Strain and stress have the components 11, 22, 12. The out-of-plane strain is found
     by Newton's method (one step for a linear law) and differentiated implicitly.
     """
-
-    law: AbstractMaterial
-
-    def __check_init__(self):
-        _require_six("PlaneStress", self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 3
-
-    @property
-    def is_linear(self) -> bool:
-        return self.law.is_linear
-
-    def init_state(self, key=None):
-        return self.law.init_state(key)
 
     def update(self, eps, state, dt):
         def full(out):
@@ -151,14 +140,6 @@ class PlaneStress(AbstractMaterial):
             out = jnp.where(ok, root.value, jnp.nan)
         sig, state = self.law.update(full(out), state, dt)
         return sig[mandel.PLANE], state
-
-
-def _require_six(wrapper: str, law: AbstractMaterial) -> None:
-    if law.num_strains != 6:
-        raise JaxmatError(
-            f"{wrapper} wraps a law of {law.num_strains} strain components, expected "
-            "6; turn the law first, and put it into the plane last."
-        )
 
 
 def check_mirror(law: AbstractMaterial, tolerance: float = 1e-6) -> None:
