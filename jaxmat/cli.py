@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import jaxmat
 from jaxmat._check import JaxmatError
-from jaxmat.cells._axes import BOUNDARIES
+from jaxmat.cells import BOUNDARIES
 from jaxmat.studies import polycrystal
 
 JSON_KEYS = (

@@ -47,6 +47,9 @@ WEIGHTS = {
 PLANE = np.array([0, 1, 5])
 """Where the in-plane components 11, 22, 12 stand among the six."""
 
+OUT_OF_PLANE = np.array([2, 3, 4])
+"""Where the others stand: 33, 23, 13."""
+
 
 def _size(name: str, array: Array, ndim: int) -> int:
     """Number of Mandel components (3 or 6) of a vector or square matrix."""

@@ -24,8 +24,7 @@ from jaxmat._types import Count, Scalar
 from jaxmat.cells._discretisation import AbstractDiscretisation
 from jaxmat.cells._elements import ModeStrain, Nodal, add
 from jaxmat.cells._media import upper_triangle
-from jaxmat.solve import Info, Solution, conjugate_gradient
-from jaxmat.solve._cg import dot
+from jaxmat.solve import Info, Solution, conjugate_gradient, dot
 
 Entries = tuple[Array, ...]  # upper triangle of the stiffness, one array per entry
 

@@ -3,17 +3,13 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array
 
-from jaxmat import mandel, rotations
+from jaxmat import crystals, mandel, rotations
 from jaxmat._check import JaxmatError
 from jaxmat._types import Quaternion, Stiffness
 from jaxmat.materials._base import AbstractMaterial, stiffness_of
-
-OUT_OF_PLANE = np.array([2, 3, 4])
 
 
 class LinearElastic(AbstractMaterial):
@@ -106,7 +102,7 @@ class PlaneStrain(_InPlane):
 
     def __check_init__(self):
         super().__check_init__()  # equinox runs this one first
-        check_mirror(self.law)
+        _check_plane_strain(self.law)
 
     def update(self, eps, state, dt):
         full = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
@@ -124,10 +120,10 @@ class PlaneStress(_InPlane):
     def update(self, eps, state, dt):
         def full(out):
             whole = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
-            return whole.at[OUT_OF_PLANE].set(out)
+            return whole.at[mandel.OUT_OF_PLANE].set(out)
 
         def traction(out, _=None):
-            return self.law.update(full(out), state, dt)[0][OUT_OF_PLANE]
+            return self.law.update(full(out), state, dt)[0][mandel.OUT_OF_PLANE]
 
         out = jnp.zeros(3, eps.dtype)
         if self.is_linear:
@@ -142,30 +138,9 @@ class PlaneStress(_InPlane):
         return sig[mandel.PLANE], state
 
 
-def check_mirror(law: AbstractMaterial, tolerance: float = 1e-6) -> None:
-    """Raise unless x3 is normal to a mirror plane of a linear law.
-
-    Says nothing of nonlinear laws and, under a trace, of values.
-
-    Raises:
-        JaxmatError: naming the largest coupling found.
-    """
+def _check_plane_strain(law: AbstractMaterial) -> None:
+    """As `crystals.check_plane_strain`; passes nonlinear laws and traced values."""
     leaves = jax.tree.leaves(eqx.filter(law, eqx.is_array))
-    batched = any(isinstance(x, Tracer) for x in leaves)
-    if batched or not law.is_linear:
-        return
-    with jax.ensure_compile_time_eval():
-        check_mirror_stiffness(stiffness_of(law), tolerance)
-
-
-def check_mirror_stiffness(stiffness: Array, tolerance: float = 1e-6) -> None:
-    """As `check_mirror`, for concrete 6x6 stiffnesses with any leading axes."""
-    values = np.asarray(stiffness)
-    coupling = np.abs(values[..., mandel.PLANE[:, None], [3, 4]])
-    if coupling.max() > tolerance * np.abs(values).max():
-        raise JaxmatError(
-            "plane strain needs x3 normal to a mirror plane of every grain, but a "
-            f"stiffness couples in-plane strain to out-of-plane shear by "
-            f"{coupling.max():.3g} GPa; leave `plane` out to solve with three "
-            "displacement components."
-        )
+    if law.is_linear and not any(isinstance(x, Tracer) for x in leaves):
+        with jax.ensure_compile_time_eval():
+            crystals.check_plane_strain(stiffness_of(law))
