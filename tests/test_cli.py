@@ -222,7 +222,10 @@ def test_the_measured_map_without_an_indexed_point_too(capsys, ebsd_dir, tmp_pat
 def test_tilted_crystals_are_refused_in_plane_strain(capsys, generated, tmp_path):
     io.write_ang(tmp_path / "map.ang", generated)
     words = ("--output", tmp_path / "out", "--plane-strain")
-    assert "mirror plane" in refused(capsys, tmp_path / "map.ang", *words)
+    sentence = refused(capsys, tmp_path / "map.ang", *words)
+    assert "mirror plane" in sentence
+    assert "leave plane strain out" in sentence
+    assert "`" not in sentence  # no name that only Python knows
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def check_plane_strain(stiffness: ArrayLike) -> None:
         raise JaxmatError(
             "plane strain needs x3 normal to a mirror plane of every grain, but a "
             f"stiffness couples in-plane strain to out-of-plane shear by "
-            f"{coupling.max():.3g} GPa; leave `plane` out to solve with three "
-            "displacement components."
+            f"{coupling.max():.3g} GPa; leave plane strain out, so that all three "
+            "displacement components are solved for."
         )
 
 
