@@ -143,6 +143,16 @@ def single_precision_stays_single(material, eps):
     assert eqx.filter_eval_shape(_tangent, law, single(eps)).dtype == jnp.float32
 
 
+def rounded_products(lowered):
+    """Products of which a GPU would round float32 factors to ten bits."""
+    products = [x for x in lowered.as_text().splitlines() if "dot_general" in x]
+    return [x for x in products if "precision = [HIGHEST, HIGHEST]" not in x]
+
+
+def products_keep_their_digits_on_a_gpu(material, eps):
+    assert rounded_products(_tangent.lower(material, eps)) == []
+
+
 def another_duration_does_not_compile_again(material, eps):
     traces = []
 
@@ -165,5 +175,6 @@ LAWS = (
     derivatives_are_those_of_finite_differences,
     batch_is_a_loop,
     single_precision_stays_single,
+    products_keep_their_digits_on_a_gpu,
     another_duration_does_not_compile_again,
 )

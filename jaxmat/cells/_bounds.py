@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from jaxmat._check import check_option
-from jaxmat._types import Stiffness
+from jaxmat._types import Stiffness, full_precision
 from jaxmat.cells._media import PLANES, Grains, one_per_phase
 from jaxmat.materials import AbstractMaterial
 from jaxmat.microstructure import Microstructure
@@ -55,6 +55,7 @@ def reuss_bound(
     return jnp.linalg.inv(_mean(microstructure, laws, plane, jnp.linalg.inv))
 
 
+@full_precision
 def _mean(
     microstructure: Microstructure,
     laws: Sequence[AbstractMaterial] | AbstractMaterial,

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from jaxmat import mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Stiffness, Vector
+from jaxmat._types import Stiffness, Vector, full_precision
 from jaxmat.cells._base import AbstractCell
 from jaxmat.materials import AbstractMaterial, stiffness_of
 from jaxmat.solve import Info, Solution
@@ -60,6 +60,7 @@ class Laminate(AbstractCell):
     def init_state(self, key=None) -> None:
         return None
 
+    @full_precision
     def update(self, eps, state, dt):
         return self._stiffness() @ eps, state
 
@@ -68,6 +69,7 @@ class Laminate(AbstractCell):
         exact = Info(jnp.asarray(True), jnp.asarray(0), jnp.zeros((), stiffness.dtype))
         return Solution(stiffness, exact)
 
+    @full_precision
     def _stiffness(self) -> Stiffness:
         turn = mandel.rotation(_towards_x3(self.normal))
         fractions = self.fractions / jnp.sum(self.fractions)

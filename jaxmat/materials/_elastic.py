@@ -8,7 +8,7 @@ from jax.core import Tracer
 
 from jaxmat import crystals, mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Quaternion, Stiffness
+from jaxmat._types import Quaternion, Stiffness, full_precision
 from jaxmat.materials._base import AbstractMaterial, stiffness_of
 
 
@@ -33,6 +33,7 @@ class LinearElastic(AbstractMaterial):
     def init_state(self, key=None) -> None:
         return None
 
+    @full_precision
     def update(self, eps, state, dt):
         return self.stiffness @ eps, state
 
@@ -73,6 +74,7 @@ class Oriented(_Wrapper):
     def num_strains(self) -> int:
         return 6
 
+    @full_precision
     def update(self, eps, state, dt):
         turn = mandel.rotation(rotations.to_matrix(self.quaternion))
         sig, state = self.law.update(turn.T @ eps, state, dt)

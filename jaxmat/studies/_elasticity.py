@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 
 from jaxmat import mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Scalar, Stiffness
+from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.cells import (
     Fields,
     Grains,
@@ -151,6 +151,7 @@ def _fields(cell: GridCell, eps_bar: Array, rtol: float) -> tuple[Fields, Info]:
 
 
 @eqx.filter_jit
+@full_precision
 def _all_components(
     medium: Grains, fields: Fields, plane: str | None
 ) -> tuple[Array, Array]:
