@@ -13,8 +13,7 @@ from jaxmat import mandel
 from jaxmat._check import JaxmatError, check_option, check_shape
 from jaxmat.crystals._stiffness import BASIS, CLASS_OF_LAUE, SIX_HINT
 
-_SYMMETRY_TOLERANCE = 1e-5  # of the largest entry: float32 products stay below it
-_COUPLING_TOLERANCE = 1e-6  # of the largest entry
+_ROUNDING = 1e-5  # of the largest entry: float32 products stay below it
 _CLASS_TOLERANCE = 1e-2  # of the largest entry: published constants are rounded
 
 
@@ -41,7 +40,7 @@ def check_stiffness(stiffness: ArrayLike, laue: str | None = None) -> None:
     values = np.asarray(stiffness, float)
     _check_finite(values)
     scale = np.abs(values).max()
-    _check_symmetric(values, _SYMMETRY_TOLERANCE * scale)
+    _check_symmetric(values, _ROUNDING * scale)
     if laue is not None:
         _check_class(values, laue, _CLASS_TOLERANCE * scale)
     _check_positive(values)
@@ -66,7 +65,7 @@ def check_plane_strain(stiffness: ArrayLike) -> None:
         return
     values = np.asarray(stiffness)
     coupling = np.abs(values[..., mandel.PLANE[:, None], [3, 4]])
-    if coupling.max() > _COUPLING_TOLERANCE * np.abs(values).max():
+    if coupling.max() > _ROUNDING * np.abs(values).max():
         raise JaxmatError(
             "plane strain needs x3 normal to a mirror plane of every grain, but a "
             f"stiffness couples in-plane strain to out-of-plane shear by "
