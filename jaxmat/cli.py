@@ -2,7 +2,7 @@
 
 `jaxmat homogenise map.ang --output results`: a thin shell over
 `studies.polycrystal.run`. Exit code 0; 1 with one sentence for a mistake in the input;
-2 for a mistake in the command; 130 when interrupted.
+2 for a mistake in the command; 130 when interrupted, 143 when terminated.
 """
 
 import argparse
@@ -10,7 +10,9 @@ import json
 import math
 import os
 import shlex
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ from tqdm import tqdm
 
 import jaxmat
 from jaxmat._check import JaxmatError
-from jaxmat.cells._axes import BOUNDARIES
+from jaxmat.cells import BOUNDARIES
 from jaxmat.studies import polycrystal
 
 JSON_KEYS = (
@@ -60,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(words)
     configure_jax()
     try:
-        return args.command(args, shlex.join(["jaxmat", *words]))
+        with _termination_raises():
+            return args.command(args, shlex.join(["jaxmat", *words]))
     except JaxmatError as error:
         return _fail(str(error))
     except MemoryError:
@@ -71,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _fail("interrupted; nothing was written.")
         return 130
+    except _Terminated:
+        _fail("terminated; nothing was written.")
+        return 143
 
 
 def parser() -> argparse.ArgumentParser:
@@ -216,6 +222,33 @@ def configure_jax() -> None:
     if os.access(folder, os.W_OK):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+class _Terminated(BaseException):
+    """The process was asked to end; like KeyboardInterrupt, nobody's `Exception`."""
+
+
+@contextmanager
+def _termination_raises() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that what is half written is removed.
+
+    As with an interrupt, a compiled program that runs is waited for. A second signal
+    does not cut the cleaning short. Only the main thread may set handlers; elsewhere
+    nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number, frame):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _cache_folder() -> Path:

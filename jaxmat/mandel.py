@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
-from jaxmat._types import Mandel, Scalar, Stiffness, constant
+from jaxmat._types import Mandel, Scalar, Stiffness, constant, full_precision
 
 _PAIRS = {
     6: np.array([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]),
@@ -47,6 +47,9 @@ WEIGHTS = {
 PLANE = np.array([0, 1, 5])
 """Where the in-plane components 11, 22, 12 stand among the six."""
 
+OUT_OF_PLANE = np.array([2, 3, 4])
+"""Where the others stand: 33, 23, 13."""
+
 
 def _size(name: str, array: Array, ndim: int) -> int:
     """Number of Mandel components (3 or 6) of a vector or square matrix."""
@@ -72,6 +75,7 @@ def _dim(name: str, array: Array, ndim: int) -> int:
     return shape[0]
 
 
+@full_precision
 def from_tensor2(t: Float[Array, "d d"]) -> Mandel:
     """Mandel vector of the symmetric part of a 3x3 (or 2x2) tensor.
 
@@ -85,6 +89,7 @@ def from_tensor2(t: Float[Array, "d d"]) -> Mandel:
     return jnp.einsum("kij,ij->k", basis, t)
 
 
+@full_precision
 def to_tensor2(v: Mandel) -> Float[Array, "d d"]:
     """Symmetric 3x3 (or 2x2) tensor of a Mandel vector.
 
@@ -95,6 +100,7 @@ def to_tensor2(v: Mandel) -> Float[Array, "d d"]:
     return jnp.einsum("k,kij->ij", v, basis)
 
 
+@full_precision
 def from_tensor4(c: Float[Array, "d d d d"]) -> Stiffness:
     """Mandel matrix of a fourth-order tensor with minor symmetries.
 
@@ -108,6 +114,7 @@ def from_tensor4(c: Float[Array, "d d d d"]) -> Stiffness:
     return jnp.einsum("kij,ijmn,lmn->kl", basis, c, basis)
 
 
+@full_precision
 def to_tensor4(c: Stiffness) -> Float[Array, "d d d d"]:
     """Full tensor of a Mandel matrix: 3x3x3x3, or 2x2x2x2 from 3x3.
 
@@ -194,6 +201,7 @@ def to_voigt_stress(sig: Mandel) -> Mandel:
     return sig / constant(WEIGHTS[_size("sig", sig, 1)], sig)
 
 
+@full_precision
 def rotation(r: Float[Array, "d d"]) -> Stiffness:
     """Orthogonal Mandel matrix `M` of a rotation matrix: `M v` is `R t R^T`.
 
@@ -224,6 +232,7 @@ def deviator(v: Mandel) -> Mandel:
     return v.at[:dim].add(-trace(v) / dim)
 
 
+@full_precision
 def von_mises(sig: Mandel) -> tuple[Scalar, Mandel]:
     """Von Mises equivalent stress and its gradient, finite also at zero stress.
 

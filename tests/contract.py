@@ -1,4 +1,4 @@
-"""The laws that every `AbstractMaterial` obeys; each takes a material and a strain.
+"""The laws that every material obeys; each takes a material and a strain.
 
 A material's own test file runs them all:
 
@@ -6,7 +6,8 @@ A material's own test file runs them all:
     def test_contract(law):
         law(material, eps)
 
-The strain should be one at which the material is smooth, beyond yield if it yields.
+The strain should be one at which the material is smooth, beyond yield if it yields. An
+`AbstractFiniteMaterial` obeys `FINITE_LAWS`, at a deformation gradient.
 """
 
 import equinox as eqx
@@ -16,7 +17,7 @@ import numpy as np
 from jax.test_util import check_grads
 
 from jaxmat import mandel, rotations
-from jaxmat.materials import Oriented, tangent
+from jaxmat.materials import AbstractFiniteMaterial, Oriented, tangent
 
 TURN = rotations.from_axis_angle(jnp.array([0.3, -0.5, 0.8]), 0.7)
 TURN_IN_PLANE = rotations.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), 0.7)
@@ -38,11 +39,17 @@ _stress = eqx.filter_jit(stress)
 
 @eqx.filter_jit
 def _tangent(material, eps):
+    if isinstance(material, AbstractFiniteMaterial):
+        return jax.jacfwd(lambda F: stress(material, F))(eps)
     return tangent(material, eps, material.init_state(), 1.0)
 
 
 def no_strain_means_no_stress(material, eps):
     np.testing.assert_array_equal(_stress(material, jnp.zeros_like(eps)), 0.0)
+
+
+def no_deformation_means_no_stress(material, F):
+    np.testing.assert_array_equal(_stress(material, jnp.eye(3)), jnp.zeros((3, 3)))
 
 
 def stress_and_strain_have_as_many_components_as_it_says(material, eps):
@@ -94,6 +101,20 @@ def turning_material_and_strain_turns_the_stress(material, eps):
     )
 
 
+def turning_the_deformed_body_turns_the_force(material, F):
+    turn = rotations.to_matrix(TURN)
+    P = _stress(material, F)
+    close = {"rtol": 0, "atol": 1e-9 * float(jnp.linalg.norm(P))}
+    np.testing.assert_allclose(_stress(material, turn @ F), turn @ P, **close)
+
+
+def moments_balance(material, F):
+    """Cauchy's stress, of which `P F^T` is the multiple by the volume, is symmetric."""
+    kirchhoff = _stress(material, F) @ F.T
+    close = {"rtol": 0, "atol": 1e-9 * float(jnp.linalg.norm(kirchhoff))}
+    np.testing.assert_allclose(kirchhoff, kirchhoff.T, **close)
+
+
 def derivatives_are_those_of_finite_differences(material, eps):
     """Forward and reverse, in the strain and in every parameter."""
     parameters, rest = eqx.partition(material, eqx.is_inexact_array)
@@ -143,6 +164,16 @@ def single_precision_stays_single(material, eps):
     assert eqx.filter_eval_shape(_tangent, law, single(eps)).dtype == jnp.float32
 
 
+def rounded_products(lowered):
+    """Products of which a GPU would round float32 factors to ten bits."""
+    products = [x for x in lowered.as_text().splitlines() if "dot_general" in x]
+    return [x for x in products if "precision = [HIGHEST, HIGHEST]" not in x]
+
+
+def products_keep_their_digits_on_a_gpu(material, eps):
+    assert rounded_products(_tangent.lower(material, eps)) == []
+
+
 def another_duration_does_not_compile_again(material, eps):
     traces = []
 
@@ -165,5 +196,18 @@ LAWS = (
     derivatives_are_those_of_finite_differences,
     batch_is_a_loop,
     single_precision_stays_single,
+    products_keep_their_digits_on_a_gpu,
+    another_duration_does_not_compile_again,
+)
+
+FINITE_LAWS = (
+    no_deformation_means_no_stress,
+    state_keeps_its_shape_and_type,
+    turning_the_deformed_body_turns_the_force,
+    moments_balance,
+    derivatives_are_those_of_finite_differences,
+    batch_is_a_loop,
+    single_precision_stays_single,
+    products_keep_their_digits_on_a_gpu,
     another_duration_does_not_compile_again,
 )

@@ -2,6 +2,11 @@
 
 import io as text
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 import xml.etree.ElementTree as ET
 from contextlib import redirect_stdout
 
@@ -222,7 +227,10 @@ def test_the_measured_map_without_an_indexed_point_too(capsys, ebsd_dir, tmp_pat
 def test_tilted_crystals_are_refused_in_plane_strain(capsys, generated, tmp_path):
     io.write_ang(tmp_path / "map.ang", generated)
     words = ("--output", tmp_path / "out", "--plane-strain")
-    assert "mirror plane" in refused(capsys, tmp_path / "map.ang", *words)
+    sentence = refused(capsys, tmp_path / "map.ang", *words)
+    assert "mirror plane" in sentence
+    assert "leave plane strain out" in sentence
+    assert "`" not in sentence  # no name that only Python knows
 
 
 @pytest.mark.parametrize(
@@ -242,6 +250,57 @@ def test_a_job_cut_off_in_the_middle_keeps_the_old_folder(
     assert capsys.readouterr().err.startswith("jaxmat: ")
     assert [item.name for item in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "old.txt").read_text() == "old"
+
+
+WAITS = """
+import sys
+import time
+from jaxmat import cli
+from jaxmat.studies import polycrystal
+
+def wait(*args, **kwargs):
+    print("half written", flush=True)
+    time.sleep(60)
+
+polycrystal.generate = wait
+sys.exit(cli.main(["homogenise", "--output", sys.argv[1]]))
+"""
+
+
+def test_a_terminated_job_leaves_nothing_behind(tmp_path):
+    out = tmp_path / "results" / "out"
+    out.parent.mkdir()
+    job = subprocess.Popen(
+        [sys.executable, "-c", WAITS, str(out)],
+        env={**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with job:
+        assert job.stdout.readline() == "half written\n"
+        assert len(list(out.parent.iterdir())) == 1  # the hidden sibling
+        job.terminate()
+        _, sentence = job.communicate(timeout=60)
+    assert job.returncode == 143
+    assert sentence == "jaxmat: terminated; nothing was written.\n"
+    assert list(out.parent.iterdir()) == []
+
+
+def test_the_handler_of_the_caller_is_restored(capsys, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    refused(capsys, "no.ang", "--output", tmp_path)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_command_may_run_in_a_thread(tmp_path):
+    """Where no handler can be set: refused as ever, not with a ValueError."""
+    codes = []
+    words = ["homogenise", "no.ang", "--output", str(tmp_path)]
+    thread = threading.Thread(target=lambda: codes.append(cli.main(words)))
+    thread.start()
+    thread.join()
+    assert codes == [1]
 
 
 def test_a_full_disk_is_one_sentence(monkeypatch, capsys, tmp_path):

@@ -81,6 +81,17 @@ def test_no_unit_imports_from_a_layer_below_its_own():
     assert not wrong
 
 
+def test_what_is_private_stays_in_its_own_unit():
+    """The ground, `_types` and `_check`, belongs to all."""
+    wrong = [
+        f"{relative(path)} imports {name}"
+        for path in SOURCES
+        for name in imports_of(path)
+        if "._" in name and name.split(".")[0] != unit_of(path)
+    ]
+    assert not wrong
+
+
 def test_no_units_import_each_other():
     done = set()
 

@@ -1,5 +1,6 @@
 """Materials made of materials: from what fills a specimen to how it behaves."""
 
+from jaxmat.cells._axes import BOUNDARIES as BOUNDARIES
 from jaxmat.cells._base import AbstractCell as AbstractCell
 from jaxmat.cells._base import homogenise as homogenise
 from jaxmat.cells._bounds import reuss_bound as reuss_bound
@@ -10,3 +11,5 @@ from jaxmat.cells._grid_cell import field_cell as field_cell
 from jaxmat.cells._grid_cell import grid_cell as grid_cell
 from jaxmat.cells._grid_cell import local_fields as local_fields
 from jaxmat.cells._laminate import Laminate as Laminate
+from jaxmat.cells._media import Grains as Grains
+from jaxmat.cells._media import LawField as LawField

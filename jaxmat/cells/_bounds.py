@@ -5,13 +5,13 @@ References:
     Hill (1952), Proc. Phys. Soc. A 65, 349-354 (that they are bounds).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from jaxmat._check import check_option
-from jaxmat._types import Stiffness
+from jaxmat._types import Stiffness, full_precision
 from jaxmat.cells._media import PLANES, Grains, one_per_phase
 from jaxmat.materials import AbstractMaterial
 from jaxmat.microstructure import Microstructure
@@ -33,8 +33,7 @@ def voigt_bound(
     Returns:
         Mandel stiffness, GPa.
     """
-    fractions, table = _grains(microstructure, laws, plane)
-    return jnp.einsum("pg,pgij->ij", fractions, table)
+    return _mean(microstructure, laws, plane, lambda stiffness: stiffness)
 
 
 def reuss_bound(
@@ -53,13 +52,18 @@ def reuss_bound(
     Returns:
         Mandel stiffness, GPa.
     """
-    fractions, table = _grains(microstructure, laws, plane)
-    return jnp.linalg.inv(jnp.einsum("pg,pgij->ij", fractions, jnp.linalg.inv(table)))
+    return jnp.linalg.inv(_mean(microstructure, laws, plane, jnp.linalg.inv))
 
 
-def _grains(
-    microstructure, laws, plane
-) -> tuple[Float[Array, "phases grains"], Float[Array, "phases grains m m"]]:
+@full_precision
+def _mean(
+    microstructure: Microstructure,
+    laws: Sequence[AbstractMaterial] | AbstractMaterial,
+    plane: str | None,
+    of: Callable[[Array], Array],
+) -> Stiffness:
+    """Volume average of a function of the stiffness."""
     check_option("plane", plane, PLANES)
     medium = Grains(microstructure, one_per_phase(laws))
-    return medium.volume_fractions(), medium.table(plane)
+    values = of(medium.table(plane))
+    return jnp.einsum("pg,pgij->ij", medium.volume_fractions(), values)

@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from jaxmat import crystals
 from jaxmat._check import JaxmatError, check_option, check_shape
 from jaxmat._types import Count, Scalar
 from jaxmat.cells import _linear, _media
@@ -17,7 +18,6 @@ from jaxmat.cells._base import MAX_STEPS, AbstractCell, raise_unless_converged
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
 from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
 from jaxmat.materials import AbstractMaterial, LinearElastic
-from jaxmat.materials._elastic import check_mirror_stiffness
 from jaxmat.microstructure import Grid, Microstructure
 from jaxmat.solve import Solution, poison
 
@@ -217,7 +217,7 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(medium))
     if plane == "strain" and isinstance(medium, Grains) and not traced:
         with jax.ensure_compile_time_eval():
-            check_mirror_stiffness(medium.table(None))
+            crystals.check_plane_strain(medium.table(None))
 
 
 def _check_values(medium: Grains) -> None:

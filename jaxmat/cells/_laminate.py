@@ -2,11 +2,12 @@
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from jaxmat import mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Stiffness, Vector
+from jaxmat._types import Stiffness, Vector, full_precision
 from jaxmat.cells._base import AbstractCell
 from jaxmat.materials import AbstractMaterial, stiffness_of
 from jaxmat.solve import Info, Solution
@@ -22,6 +23,10 @@ class Laminate(AbstractCell):
         laws: one linear law of six strain components per layer, sample frame.
         fractions: volume fraction of every layer; scaled here to sum to one.
         normal: layer normal, sample frame, any length but zero.
+
+    Raises:
+        JaxmatError: if laws and fractions differ in number, a law does not fit, or, for
+            concrete values, no layers have these fractions or this normal.
 
     References:
         Milton (2002), The Theory of Composites, chapter 9.
@@ -42,6 +47,7 @@ class Laminate(AbstractCell):
                 "Laminate takes linear laws of six strain components; one of them is "
                 "not linear or is held in a plane."
             )
+        _check_values(self.fractions, self.normal)
 
     @property
     def num_strains(self) -> int:
@@ -54,6 +60,7 @@ class Laminate(AbstractCell):
     def init_state(self, key=None) -> None:
         return None
 
+    @full_precision
     def update(self, eps, state, dt):
         return self._stiffness() @ eps, state
 
@@ -62,6 +69,7 @@ class Laminate(AbstractCell):
         exact = Info(jnp.asarray(True), jnp.asarray(0), jnp.zeros((), stiffness.dtype))
         return Solution(stiffness, exact)
 
+    @full_precision
     def _stiffness(self) -> Stiffness:
         turn = mandel.rotation(_towards_x3(self.normal))
         fractions = self.fractions / jnp.sum(self.fractions)
@@ -82,6 +90,24 @@ class Laminate(AbstractCell):
         c = c.at[_ALONG[:, None], _ACROSS].set(mixed.T)
         c = c.at[_ALONG[:, None], _ALONG].set(along + coupling.T @ mixed)
         return turn.T @ c @ turn
+
+
+def _check_values(fractions: Array, normal: Array) -> None:
+    """Raise for values that would end in NaN; tracers pass."""
+    if not isinstance(normal, Tracer):
+        length = float(np.linalg.norm(np.asarray(normal)))
+        if not (np.isfinite(length) and length > 0):
+            raise JaxmatError(
+                f"`normal` is {np.asarray(normal).tolist()}; give a finite vector that "
+                "is not zero."
+            )
+    if not isinstance(fractions, Tracer):
+        values = np.asarray(fractions)
+        if not (np.isfinite(values).all() and values.min() >= 0 < values.sum()):
+            raise JaxmatError(
+                f"`fractions` are {values.tolist()}; give finite numbers from zero on, "
+                "not all zero."
+            )
 
 
 def _towards_x3(normal: Vector) -> Float[Array, "3 3"]:

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
-from jaxmat.mandel import PLANE
+from jaxmat._types import full_precision
+from jaxmat.mandel import OUT_OF_PLANE, PLANE
 from jaxmat.materials import AbstractMaterial, Oriented, stiffness_of
-from jaxmat.materials import _elastic as elastic
 from jaxmat.microstructure import Grid, Microstructure
 
 PLANES = (None, "strain", "stress")
@@ -55,6 +55,7 @@ class AbstractMedium(eqx.Module):
         """
 
 
+@full_precision
 def in_plane(stiffness: Float[Array, "6 6"], plane: str | None) -> Array:
     """Stiffness of a law held in a plane: 3x3 for "strain" and "stress"."""
     if plane is None or stiffness.shape[-1] == 3:
@@ -62,9 +63,9 @@ def in_plane(stiffness: Float[Array, "6 6"], plane: str | None) -> Array:
     inner = stiffness[PLANE[:, None], PLANE]
     if plane == "strain":
         return inner
-    out = elastic.OUT_OF_PLANE
-    coupling = stiffness[PLANE[:, None], out]
-    condensed = jnp.linalg.solve(stiffness[out[:, None], out], coupling.T)
+    coupling = stiffness[PLANE[:, None], OUT_OF_PLANE]
+    outer = stiffness[OUT_OF_PLANE[:, None], OUT_OF_PLANE]
+    condensed = jnp.linalg.solve(outer, coupling.T)
     return inner - coupling @ condensed
 
 

@@ -19,6 +19,7 @@ from jaxmat.crystals._polycrystal import reuss as reuss
 from jaxmat.crystals._polycrystal import self_consistent as self_consistent
 from jaxmat.crystals._polycrystal import universal_anisotropy as universal_anisotropy
 from jaxmat.crystals._polycrystal import voigt as voigt
+from jaxmat.crystals._stiffness import CLASS_OF_LAUE as CLASS_OF_LAUE
 from jaxmat.crystals._stiffness import cubic as cubic
 from jaxmat.crystals._stiffness import hexagonal as hexagonal
 from jaxmat.crystals._stiffness import isotropic as isotropic
@@ -28,6 +29,7 @@ from jaxmat.crystals._stiffness import rotate_stiffness as rotate_stiffness
 from jaxmat.crystals._stiffness import tetragonal as tetragonal
 from jaxmat.crystals._stiffness import triclinic as triclinic
 from jaxmat.crystals._stiffness import trigonal as trigonal
+from jaxmat.crystals._validate import check_plane_strain as check_plane_strain
 from jaxmat.crystals._validate import check_stiffness as check_stiffness
 from jaxmat.crystals._waves import Waves as Waves
 from jaxmat.crystals._waves import wave_speeds as wave_speeds

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from jaxmat import mandel
 from jaxmat._check import check_shape
-from jaxmat._types import Scalar, Stiffness, Vector, constant
+from jaxmat._types import Scalar, Stiffness, Vector, constant, full_precision
 from jaxmat.crystals._stiffness import SIX_HINT
 
 _ONE_DIRECTION = "one direction at a time, batch with jax.vmap"
@@ -37,6 +37,7 @@ def _normal_dyad(name: str, direction: Vector) -> Float[Array, "6"]:
     return mandel.from_tensor2(jnp.outer(n, n))
 
 
+@full_precision
 def youngs_modulus(stiffness: Stiffness, direction: Vector) -> Scalar:
     """Young's modulus of a crystal pulled along `direction`.
 
@@ -57,6 +58,7 @@ def youngs_modulus(stiffness: Stiffness, direction: Vector) -> Scalar:
     return 1.0 / (n @ compliance(stiffness) @ n)
 
 
+@full_precision
 def shear_modulus(stiffness: Stiffness, normal: Vector, direction: Vector) -> Scalar:
     """Shear modulus of a crystal sheared on a plane in a direction.
 
@@ -79,6 +81,7 @@ def shear_modulus(stiffness: Stiffness, normal: Vector, direction: Vector) -> Sc
     return 0.25 / (shear @ compliance(stiffness) @ shear)
 
 
+@full_precision
 def poissons_ratio(
     stiffness: Stiffness, direction: Vector, transverse: Vector
 ) -> Scalar:
@@ -105,6 +108,7 @@ def poissons_ratio(
     return -(t @ strain) / (n @ strain)
 
 
+@full_precision
 def linear_compressibility(stiffness: Stiffness, direction: Vector) -> Scalar:
     """Relative shortening along `direction` under hydrostatic pressure.
 
@@ -122,6 +126,7 @@ def linear_compressibility(stiffness: Stiffness, direction: Vector) -> Scalar:
     return n @ compliance(stiffness) @ constant(_VOLUMETRIC, stiffness)
 
 
+@full_precision
 def bulk_modulus(stiffness: Stiffness) -> Scalar:
     """Bulk modulus of a crystal under hydrostatic pressure, GPa.
 

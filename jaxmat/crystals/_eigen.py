@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxmat._types import full_precision
+
 
 @jax.custom_jvp
 def eigh(a: Float[Array, "n n"]) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
@@ -21,6 +23,7 @@ def eigh(a: Float[Array, "n n"]) -> tuple[Float[Array, " n"], Float[Array, "n n"
 
 
 @eigh.defjvp
+@full_precision
 def _eigh_jvp(primals, tangents):
     (a,), (da,) = primals, tangents
     values, vectors = eigh(a)

@@ -24,7 +24,7 @@ import optimistix as optx
 from jaxtyping import Array, Bool, Float
 
 from jaxmat._check import check_shape
-from jaxmat._types import Scalar, Stiffness, constant
+from jaxmat._types import Scalar, Stiffness, constant, full_precision
 from jaxmat.crystals._directional import compliance
 from jaxmat.crystals._eigen import coincidence, eigh
 from jaxmat.crystals._stiffness import SIX_HINT, isotropic
@@ -71,6 +71,7 @@ class Bounds(NamedTuple):
     upper: Isotropic
 
 
+@full_precision
 def _isotropic_part(matrix: Float[Array, "6 6"]) -> tuple[Scalar, Scalar]:
     """Volumetric and deviatoric eigenvalue (3K and 2G) of the orientation average."""
     j = constant(_VOLUMETRIC, matrix)
@@ -140,6 +141,7 @@ def _is_stable(stiffness: Float[Array, "6 6"]) -> Bool[Array, ""]:
     return jnp.linalg.eigvalsh(jax.lax.stop_gradient(stiffness))[0] > 0
 
 
+@full_precision
 def _sphere_in(stiffness: Float[Array, "6 6"], medium: Isotropic) -> Isotropic:
     """C*(H): moduli of the polycrystal when `medium` surrounds every grain."""
     k, g = medium
@@ -153,6 +155,7 @@ def _sphere_in(stiffness: Float[Array, "6 6"], medium: Isotropic) -> Isotropic:
     )
 
 
+@full_precision
 def _comparison_medium(
     stiffness: Float[Array, "6 6"], t: Scalar, *, softer: bool
 ) -> Isotropic:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, ScalarLike
 
 from jaxmat import mandel, rotations
 from jaxmat._check import check_shape
-from jaxmat._types import Quaternion, Stiffness, constant
+from jaxmat._types import Quaternion, Stiffness, constant, full_precision
 
 SIX_HINT = (
     "one 6x6 Mandel stiffness at a time, batch with jax.vmap, convert a 3x3x3x3 "
@@ -87,6 +87,7 @@ CLASS_OF_LAUE = {
 """The builder of each Laue group; where two share one, the higher has zeros last."""
 
 
+@full_precision
 def _build(name: str, **values: ScalarLike) -> Float[Array, "6 6"]:
     """Sum the basis matrices of class `name`, weighted by its constants."""
     constants = [jnp.asarray(values[key]) for key in _PLACES[name]]
@@ -302,6 +303,7 @@ def triclinic(
     )
 
 
+@full_precision
 def rotate_stiffness(
     stiffness: Stiffness, quaternion: Quaternion
 ) -> Float[Array, "6 6"]:

@@ -13,7 +13,7 @@ from jaxmat import mandel
 from jaxmat._check import JaxmatError, check_option, check_shape
 from jaxmat.crystals._stiffness import BASIS, CLASS_OF_LAUE, SIX_HINT
 
-_SYMMETRY_TOLERANCE = 1e-5  # of the largest entry: float32 products stay below it
+_ROUNDING = 1e-5  # of the largest entry: float32 products stay below it
 _CLASS_TOLERANCE = 1e-2  # of the largest entry: published constants are rounded
 
 
@@ -40,10 +40,38 @@ def check_stiffness(stiffness: ArrayLike, laue: str | None = None) -> None:
     values = np.asarray(stiffness, float)
     _check_finite(values)
     scale = np.abs(values).max()
-    _check_symmetric(values, _SYMMETRY_TOLERANCE * scale)
+    _check_symmetric(values, _ROUNDING * scale)
     if laue is not None:
         _check_class(values, laue, _CLASS_TOLERANCE * scale)
     _check_positive(values)
+
+
+def check_plane_strain(stiffness: ArrayLike) -> None:
+    """Raise unless x3 is normal to a mirror plane, as plane strain needs.
+
+    Otherwise in-plane strain goes with out-of-plane shear stress, and a body that
+    varies in the plane deforms out of it.
+
+    Args:
+        stiffness: 6x6 Mandel stiffness, GPa, sample frame; one for each entry of any
+            leading axes. Under a trace only the shape is checked.
+
+    Raises:
+        JaxmatError: naming the largest coupling found.
+    """
+    array = jnp.asarray(stiffness)
+    check_shape("stiffness", array, (*array.shape[:-2], 6, 6), hint=SIX_HINT)
+    if isinstance(stiffness, Tracer):
+        return
+    values = np.asarray(stiffness)
+    coupling = np.abs(values[..., mandel.PLANE[:, None], [3, 4]])
+    if coupling.max() > _ROUNDING * np.abs(values).max():
+        raise JaxmatError(
+            "plane strain needs x3 normal to a mirror plane of every grain, but a "
+            f"stiffness couples in-plane strain to out-of-plane shear by "
+            f"{coupling.max():.3g} GPa; leave plane strain out, so that all three "
+            "displacement components are solved for."
+        )
 
 
 def _check_finite(values: np.ndarray) -> None:

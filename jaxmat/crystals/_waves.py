@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, ScalarLike
 
 from jaxmat import mandel
 from jaxmat._check import check_shape
-from jaxmat._types import Matrix, Stiffness, Vector
+from jaxmat._types import Matrix, Stiffness, Vector, full_precision
 from jaxmat.crystals._eigen import eigh
 from jaxmat.crystals._stiffness import SIX_HINT
 
@@ -32,6 +32,7 @@ class Waves(NamedTuple):
     polarisation: Matrix
 
 
+@full_precision
 def wave_speeds(stiffness: Stiffness, density: ScalarLike, direction: Vector) -> Waves:
     """Phase speeds and polarisations of plane waves along `direction`.
 

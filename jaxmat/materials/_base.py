@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
-from jaxmat._types import Mandel, Scalar, Stiffness
+from jaxmat._types import Mandel, Scalar, Stiffness, full_precision
 
 
 class AbstractMaterial(eqx.Module):
@@ -51,6 +51,7 @@ class AbstractMaterial(eqx.Module):
         """
 
 
+@full_precision  # also of a user's law
 def tangent(
     material: AbstractMaterial, eps: Mandel, state: PyTree, dt: Scalar | float
 ) -> Stiffness:

@@ -10,7 +10,7 @@ import optimistix as optx
 from jaxtyping import Array, Bool, Float, PyTree
 
 from jaxmat._check import JaxmatError
-from jaxmat._types import Scalar
+from jaxmat._types import Scalar, full_precision
 from jaxmat.materials._base import AbstractMaterial, tangent
 from jaxmat.solve import Info, Solution
 
@@ -104,6 +104,7 @@ def drive(
 
 
 @eqx.filter_jit
+@full_precision  # also of a user's law
 def _follow(
     material: AbstractMaterial, path: LoadPath, start: PyTree, rtol: Scalar
 ) -> Solution:

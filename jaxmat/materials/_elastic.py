@@ -3,17 +3,13 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array
 
-from jaxmat import mandel, rotations
+from jaxmat import crystals, mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Quaternion, Stiffness
+from jaxmat._types import Quaternion, Stiffness, full_precision
 from jaxmat.materials._base import AbstractMaterial, stiffness_of
-
-OUT_OF_PLANE = np.array([2, 3, 4])
 
 
 class LinearElastic(AbstractMaterial):
@@ -37,28 +33,23 @@ class LinearElastic(AbstractMaterial):
     def init_state(self, key=None) -> None:
         return None
 
+    @full_precision
     def update(self, eps, state, dt):
         return self.stiffness @ eps, state
 
 
-class Oriented(AbstractMaterial):
-    """A law turned from the crystal frame into the sample frame.
-
-    Attributes:
-        law: a law with six strain components, in the crystal frame.
-        quaternion: crystal -> sample; normalised in use, so that an optimiser may
-            leave the unit sphere.
-    """
+class _Wrapper(AbstractMaterial):
+    """A law of six strain components inside another: history and linearity are its."""
 
     law: AbstractMaterial
-    quaternion: Quaternion
 
     def __check_init__(self):
-        _require_six("Oriented", self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 6
+        if self.law.num_strains != 6:
+            raise JaxmatError(
+                f"{type(self).__name__} wraps a law of {self.law.num_strains} strain "
+                "components, expected 6; turn the law first, and put it into the plane "
+                "last."
+            )
 
     @property
     def is_linear(self) -> bool:
@@ -67,13 +58,38 @@ class Oriented(AbstractMaterial):
     def init_state(self, key=None):
         return self.law.init_state(key)
 
+
+class Oriented(_Wrapper):
+    """A law turned from the crystal frame into the sample frame.
+
+    Attributes:
+        law: a law with six strain components, in the crystal frame.
+        quaternion: crystal -> sample; normalised in use, so that an optimiser may
+            leave the unit sphere.
+    """
+
+    quaternion: Quaternion
+
+    @property
+    def num_strains(self) -> int:
+        return 6
+
+    @full_precision
     def update(self, eps, state, dt):
         turn = mandel.rotation(rotations.to_matrix(self.quaternion))
         sig, state = self.law.update(turn.T @ eps, state, dt)
         return turn @ sig, state
 
 
-class PlaneStrain(AbstractMaterial):
+class _InPlane(_Wrapper):
+    """A law of which strain and stress are seen in the plane only."""
+
+    @property
+    def num_strains(self) -> int:
+        return 3
+
+
+class PlaneStrain(_InPlane):
     """A law whose strain stays in the plane: eps_33 = eps_23 = eps_13 = 0.
 
     Strain and stress have the components 11, 22, 12. The plane problem stands for the
@@ -86,22 +102,9 @@ class PlaneStrain(AbstractMaterial):
             (checked on concrete values only).
     """
 
-    law: AbstractMaterial
-
     def __check_init__(self):
-        _require_six("PlaneStrain", self.law)
-        check_mirror(self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 3
-
-    @property
-    def is_linear(self) -> bool:
-        return self.law.is_linear
-
-    def init_state(self, key=None):
-        return self.law.init_state(key)
+        super().__check_init__()  # equinox runs this one first
+        _check_plane_strain(self.law)
 
     def update(self, eps, state, dt):
         full = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
@@ -109,36 +112,20 @@ class PlaneStrain(AbstractMaterial):
         return sig[mandel.PLANE], state
 
 
-class PlaneStress(AbstractMaterial):
+class PlaneStress(_InPlane):
     """A law with no stress out of the plane: sig_33 = sig_23 = sig_13 = 0.
 
     Strain and stress have the components 11, 22, 12. The out-of-plane strain is found
     by Newton's method (one step for a linear law) and differentiated implicitly.
     """
 
-    law: AbstractMaterial
-
-    def __check_init__(self):
-        _require_six("PlaneStress", self.law)
-
-    @property
-    def num_strains(self) -> int:
-        return 3
-
-    @property
-    def is_linear(self) -> bool:
-        return self.law.is_linear
-
-    def init_state(self, key=None):
-        return self.law.init_state(key)
-
     def update(self, eps, state, dt):
         def full(out):
             whole = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
-            return whole.at[OUT_OF_PLANE].set(out)
+            return whole.at[mandel.OUT_OF_PLANE].set(out)
 
         def traction(out, _=None):
-            return self.law.update(full(out), state, dt)[0][OUT_OF_PLANE]
+            return self.law.update(full(out), state, dt)[0][mandel.OUT_OF_PLANE]
 
         out = jnp.zeros(3, eps.dtype)
         if self.is_linear:
@@ -153,38 +140,9 @@ class PlaneStress(AbstractMaterial):
         return sig[mandel.PLANE], state
 
 
-def _require_six(wrapper: str, law: AbstractMaterial) -> None:
-    if law.num_strains != 6:
-        raise JaxmatError(
-            f"{wrapper} wraps a law of {law.num_strains} strain components, expected "
-            "6; turn the law first, and put it into the plane last."
-        )
-
-
-def check_mirror(law: AbstractMaterial, tolerance: float = 1e-6) -> None:
-    """Raise unless x3 is normal to a mirror plane of a linear law.
-
-    Says nothing of nonlinear laws and, under a trace, of values.
-
-    Raises:
-        JaxmatError: naming the largest coupling found.
-    """
+def _check_plane_strain(law: AbstractMaterial) -> None:
+    """As `crystals.check_plane_strain`; passes nonlinear laws and traced values."""
     leaves = jax.tree.leaves(eqx.filter(law, eqx.is_array))
-    batched = any(isinstance(x, Tracer) for x in leaves)
-    if batched or not law.is_linear:
-        return
-    with jax.ensure_compile_time_eval():
-        check_mirror_stiffness(stiffness_of(law), tolerance)
-
-
-def check_mirror_stiffness(stiffness: Array, tolerance: float = 1e-6) -> None:
-    """As `check_mirror`, for concrete 6x6 stiffnesses with any leading axes."""
-    values = np.asarray(stiffness)
-    coupling = np.abs(values[..., mandel.PLANE[:, None], [3, 4]])
-    if coupling.max() > tolerance * np.abs(values).max():
-        raise JaxmatError(
-            "plane strain needs x3 normal to a mirror plane of every grain, but a "
-            f"stiffness couples in-plane strain to out-of-plane shear by "
-            f"{coupling.max():.3g} GPa; leave `plane` out to solve with three "
-            "displacement components."
-        )
+    if law.is_linear and not any(isinstance(x, Tracer) for x in leaves):
+        with jax.ensure_compile_time_eval():
+            crystals.check_plane_strain(stiffness_of(law))

@@ -12,10 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat import mandel, rotations
-from jaxmat._check import JaxmatError, check_option
-from jaxmat._types import Scalar, Stiffness
+from jaxmat._check import JaxmatError
+from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.cells import (
     Fields,
+    Grains,
     GridCell,
     grid_cell,
     homogenise,
@@ -23,7 +24,6 @@ from jaxmat.cells import (
     reuss_bound,
     voigt_bound,
 )
-from jaxmat.cells._media import PLANES, Grains
 from jaxmat.solve import Info
 from jaxmat.studies._specimen import Progress, Specimen
 
@@ -97,7 +97,6 @@ def analyse(
         JaxmatError: if an option does not exist or does not fit, or equilibrium is not
             reached.
     """
-    check_option("plane", plane, PLANES)
     laws, grains = specimen.laws, specimen.microstructure
     cell = grid_cell(grains, laws, plane=plane, boundary=boundary)
     voigt = voigt_bound(grains, laws, plane=plane)
@@ -152,6 +151,7 @@ def _fields(cell: GridCell, eps_bar: Array, rtol: float) -> tuple[Fields, Info]:
 
 
 @eqx.filter_jit
+@full_precision
 def _all_components(
     medium: Grains, fields: Fields, plane: str | None
 ) -> tuple[Array, Array]:

@@ -10,7 +10,6 @@ from jaxtyping import Array, Key
 
 from jaxmat import crystals
 from jaxmat._check import JaxmatError
-from jaxmat.crystals._stiffness import CLASS_OF_LAUE
 from jaxmat.materials import LinearElastic
 from jaxmat.microstructure import (
     Grid,
@@ -170,7 +169,10 @@ def material_for(phase: Phase, name: str) -> crystals.Constants:
             f"{what} is not in the library of constants; give a material (--material), "
             f"one of {', '.join(crystals.names())}."
         ) from error
-    wanted, has = CLASS_OF_LAUE.get(phase.laue), CLASS_OF_LAUE[found.laue]
+    wanted, has = (
+        crystals.CLASS_OF_LAUE.get(phase.laue),
+        crystals.CLASS_OF_LAUE[found.laue],
+    )
     if wanted not in (None, has):
         raise JaxmatError(
             f"material {name!r} is {has} ({found.laue}) but phase {phase.name!r} of "

@@ -72,6 +72,22 @@ def test_under_a_trace_only_the_shape_is_checked():
         checked(jnp.eye(3))
 
 
+def test_plane_strain_is_for_crystals_with_a_mirror_plane_normal_to_x3():
+    about_c, tilted = (
+        crystals.rotate_stiffness(
+            TITANIUM, rotations.from_euler_bunge(jnp.array(euler))
+        )
+        for euler in ([0.4, 0.0, 0.0], [0.4, 0.3, 0.0])
+    )
+    crystals.check_plane_strain(about_c)
+    crystals.check_plane_strain(np.stack([[TITANIUM, about_c]]))
+    with pytest.raises(JaxmatError, match=r"mirror plane.*shear by \d"):
+        crystals.check_plane_strain(np.stack([TITANIUM, tilted]))
+    with pytest.raises(JaxmatError, match=r"expected \(6, 6\)"):
+        crystals.check_plane_strain(jnp.eye(3))
+    jax.jit(crystals.check_plane_strain)(tilted)  # no values under a trace
+
+
 def test_titanium_turned_about_c_is_still_hexagonal():
     q = rotations.from_euler_bunge(jnp.array([0.4, 0.0, 0.0]))
     crystals.check_stiffness(crystals.rotate_stiffness(TITANIUM, q), "6/mmm")

@@ -2,6 +2,7 @@
 
 import inspect
 
+import contract
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,3 +170,13 @@ def test_single_precision_constants_give_a_single_precision_stiffness(name):
 def test_wrong_shape_is_refused_with_a_remedy():
     with pytest.raises(JaxmatError, match=r"\(3, 3\).*from_tensor4"):
         crystals.rotate_stiffness(jnp.eye(3), rotations.identity())
+
+
+def test_a_rotation_in_float32_asks_for_float32_products():
+    """And so do its derivatives: the default of JAX on a GPU is ten bits."""
+    crystal, q = jnp.eye(6, dtype=jnp.float32), jnp.ones(4, jnp.float32)
+    slope = jax.jacrev(crystals.rotate_stiffness, argnums=(0, 1))
+    for function in (crystals.rotate_stiffness, slope):
+        lowered = jax.jit(function).lower(crystal, q)
+        assert "dot_general" in lowered.as_text()
+        assert contract.rounded_products(lowered) == []

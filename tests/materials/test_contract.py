@@ -13,6 +13,8 @@ from jaxmat.materials import (
     Oriented,
     PlaneStrain,
     PlaneStress,
+    SaintVenantKirchhoff,
+    SmallStrain,
 )
 from jaxmat.microstructure import Grid, Microstructure
 
@@ -53,6 +55,7 @@ ELASTIC = {
     "tilted crystal": tilted,
     "plane stress": lambda law: PlaneStress(tilted(law)),
     "plane strain": lambda law: PlaneStrain(turned(law)),
+    "stretched crystal": lambda law: SmallStrain(SaintVenantKirchhoff(law.stiffness)),
     "laminate": laminate,
     "film in plane stress": lambda law: polycrystal(law, plane="stress"),
 }

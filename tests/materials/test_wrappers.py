@@ -143,6 +143,29 @@ def test_fractions_are_relative(layers, stiffness):
     )
 
 
+@pytest.mark.parametrize("normal", [(0.0, 0.0, 0.0), (0.0, np.nan, 1.0)])
+def test_a_normal_without_direction_is_refused(layers, normal):
+    with pytest.raises(JaxmatError, match=re.escape(f"`normal` is {list(normal)}")):
+        Laminate(layers, HALVES, jnp.asarray(normal))
+
+
+@pytest.mark.parametrize("fractions", [(0.0, 0.0), (1.5, -0.5), (np.inf, 1.0)])
+def test_fractions_that_no_layers_have_are_refused(layers, fractions):
+    sentence = re.escape(f"`fractions` are {list(fractions)}")
+    with pytest.raises(JaxmatError, match=sentence):
+        Laminate(layers, jnp.asarray(fractions), jnp.array([0.0, 0.0, 1.0]))
+
+
+def test_values_are_not_looked_at_under_a_trace(layers):
+    """Also beside concrete ones, which JAX operations would make part of the trace."""
+
+    @jax.jit
+    def corner(normal):
+        return Laminate(layers, HALVES, normal)._stiffness()[0, 0]
+
+    assert jnp.isnan(corner(jnp.zeros(3)))
+
+
 @pytest.mark.parametrize(
     ("laws", "sentence"),
     [

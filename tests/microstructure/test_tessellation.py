@@ -157,6 +157,16 @@ def test_a_fibre_holds_its_axis_and_turns_uniformly_about_it(crystal, sample):
     assert np.linalg.norm((matrices @ normal).mean(0)) < 0.05
 
 
+def test_a_fibre_texture_is_a_random_fibre_for_every_grain():
+    q = ms.fibre_texture(KEY, 3, sample_direction=(1.0, 2.0, 0.0), spread=0.1)
+    x3, along = jnp.array([0.0, 0.0, 1.0]), jnp.array([1.0, 2.0, 0.0])
+    one_by_one = [
+        rotations.random_fibre(key, x3, along, 0.1) for key in jax.random.split(KEY, 3)
+    ]
+    # The same numbers up to rounding, which a batch may do in another order.
+    np.testing.assert_allclose(q, jnp.stack(one_by_one), atol=1e-14)
+
+
 def test_the_spread_of_a_fibre_is_that_of_its_tilt():
     q = ms.fibre_texture(KEY, 4000, spread=0.05)
     matrices = np.asarray(jax.vmap(rotations.to_matrix)(q))
