@@ -83,7 +83,7 @@ class AbstractDiscretisation(abc.ABC):
     def preconditioner(
         self, reference: Float[Array, "m m"]
     ) -> Callable[[Nodal], Nodal]:
-        """Inverse of `force` of a homogeneous law, on its range."""
+        """Inverse of `force` of a homogeneous law on its range; answers in float32."""
 
     @abc.abstractmethod
     def displacement(
@@ -182,10 +182,9 @@ class Elements(AbstractDiscretisation):
             return x
 
         def precondition(residual: Nodal) -> Nodal:
-            dtype = residual[0].dtype
             waves = [to_waves(r.astype(_green.PRECISION)) for r in residual]
             z = _green.apply(inverse, waves)
-            return tuple(from_waves(x).astype(dtype) for x in z)
+            return tuple(from_waves(x) for x in z)
 
         return precondition
 
@@ -313,13 +312,12 @@ class Fourier(AbstractDiscretisation):
     def preconditioner(self, reference):
         stiffness = _green.nodal_stiffness(reference, self._symbols(), coupled=True)
         inverse = _green.inverse(stiffness)
-        weight = 1 / self.grid.size
+        weight = np.asarray(1 / self.grid.size, _green.PRECISION)
 
         def precondition(residual: Nodal) -> Nodal:
-            dtype = residual[0].dtype
-            single = [r.astype(_green.PRECISION) for r in residual]
-            z = _green.apply(inverse, single)
-            return tuple(x.astype(dtype) * weight for x in z)
+            waves = [r.astype(_green.PRECISION) for r in residual]
+            z = _green.apply(inverse, waves)
+            return tuple(x * weight for x in z)
 
         return precondition
 

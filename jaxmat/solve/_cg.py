@@ -34,7 +34,8 @@ def conjugate_gradient(
         operator: symmetric and positive semidefinite; a null space is allowed if `rhs`
             is orthogonal to it.
         rhs: pytree of real arrays.
-        precondition: symmetric, positive definite on the range of `operator`.
+        precondition: symmetric, positive definite on the range of `operator`; may
+            answer in a lower precision.
         rtol: relative tolerance, traced or not.
         max_steps: bound on the number of iterations.
 
@@ -54,20 +55,19 @@ def conjugate_gradient(
         return (square > tolerance) & (step < max_steps)
 
     def iterate(state):
-        x, r, p, square, step = state
+        x, r, p, z, beta, square, step = state
+        p = jax.tree.map(lambda z, p: z.astype(p.dtype) + beta * p, z, p)
         ap = operator(p)
         alpha = square / dot(p, ap)
         x = jax.tree.map(lambda x, p: x + alpha * p, x, p)
         r = jax.tree.map(lambda r, ap: r - alpha * ap, r, ap)
         z = precondition(r)
         new_square = dot(r, z)
-        beta = new_square / square
-        p = jax.tree.map(lambda z, p: z + beta * p, z, p)
-        return x, r, p, new_square, step + 1
+        return x, r, p, z, new_square / square, new_square, step + 1
 
-    x = jax.tree.map(jnp.zeros_like, rhs)
-    start = (x, rhs, z, square, jnp.asarray(0))
-    x, _, _, final, step = jax.lax.while_loop(running, iterate, start)
+    zero = jax.tree.map(jnp.zeros_like, rhs)
+    start = (zero, rhs, zero, z, jnp.zeros_like(square), square, jnp.asarray(0))
+    x, *_, final, step = jax.lax.while_loop(running, iterate, start)
     ratio = jnp.where(square > 0, final / jnp.where(square > 0, square, 1.0), final)
     info = Info(
         converged=final <= tolerance, num_steps=step, residual_norm=jnp.sqrt(ratio)
