@@ -177,6 +177,16 @@ def _as_info(floats: tuple[Array, ...]) -> Info:
     return Info(converged > 0.5, jnp.round(num_steps).astype(int), norm)
 
 
+def _works(cases: Nodal, force: Nodal) -> Float[Array, " cases"]:
+    """Work of a force on the displacements of all load cases.
+
+    A product for each: a batched one is differentiated into a sum over its leading
+    axis, for which XLA's CPU code took ten times as long.
+    """
+    size = cases[0].shape[0]
+    return jnp.stack([dot(tuple(x[i] for x in cases), force) for i in range(size)])
+
+
 def map_load_cases(fn: Callable, cases, grid_size: int):
     """`vmap` on accelerators and for small grids; one after the other on a CPU.
 
@@ -214,8 +224,7 @@ def effective_stiffness(
 
         def one(load):
             solution = solve(load)
-            work = jax.vmap(lambda other: dot(other, solution.value))(loads)
-            return solution, work / num_voxels
+            return solution, _works(loads, solution.value) / num_voxels
 
         fluctuation, work = map_load_cases(one, loads, num_voxels)
         return fluctuation, problem.mean_stiffness - work
@@ -227,8 +236,7 @@ def effective_stiffness(
         def one(case):
             force, mean = problem.force(*case), problem.mean_stress(*case)
             # `dot` sums over the voxels; the average of the energy is wanted.
-            work = jax.vmap(lambda v: dot(v, force))(u)
-            return mean + work / discretisation.grid.size
+            return mean + _works(u, force) / discretisation.grid.size
 
         # Recompute the strains in the backward pass: they are six fields a load case.
         return map_load_cases(jax.checkpoint(one), (u, cases), discretisation.grid.size)
