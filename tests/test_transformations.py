@@ -29,6 +29,7 @@ from jaxmat import (
     microstructure,
     rotations,
     solve,
+    surrogates,
     symmetry,
 )
 from jaxmat._types import full_precision
@@ -64,6 +65,12 @@ def vector(size):
     return lambda rng: jnp.asarray(rng.normal(size=size))
 
 
+def fourfold_image(rng):
+    """Channels cos 4 theta and sin 4 theta of a small film."""
+    turn = rng.uniform(0, 2 * np.pi, (4, 4))
+    return jnp.asarray(np.stack([np.cos(turn), np.sin(turn)], axis=-1))
+
+
 def number(low, high):
     return lambda rng: jnp.asarray(rng.uniform(low, high))
 
@@ -94,6 +101,17 @@ def stable(rng):
 def cubic(rng):
     """Constants of a cubic crystal near copper, GPa."""
     return crystals.cubic(*(np.array([168.9, 121.8, 75.8]) + rng.normal(size=3)))
+
+
+def plane(rng):
+    """A stiffness in plane stress near silicon's, with everything a little off, GPa."""
+    noise = rng.normal(size=(3, 3))
+    silicon = np.array([[155.0, 30.0, 0.0], [30.0, 155.0, 0.0], [0.0, 0.0, 130.0]])
+    return jnp.asarray(silicon + noise + noise.T)
+
+
+def square_symmetry(rng):
+    return jnp.asarray(rng.integers(surrogates.NUM_SYMMETRIES))
 
 
 def quaternions(count):
@@ -354,6 +372,39 @@ CASES = {
     ),
     "solve.dot": Case(solve.dot, (vector(4), vector(4))),
     "solve.poison": Case(lambda x: solve.poison(x, x[0] > -9), (vector(3),)),
+    "surrogates.apparent_modulus": Case(
+        surrogates.apparent_modulus, (plane, vector(2))
+    ),
+    "surrogates.augment": Case(
+        partial(surrogates.augment, encoding="fourfold", periodic=True),
+        (key, fourfold_image, plane),
+    ),
+    "surrogates.calibration": Case(
+        lambda mean, std, labels: surrogates.calibration(
+            surrogates.Gaussian(mean, jnp.abs(std)), labels
+        ),
+        (vector(5),) * 3,
+        differentiable=False,  # it counts
+    ),
+    "surrogates.gaussian_nll": Case(
+        lambda mean, std, label: surrogates.gaussian_nll(
+            surrogates.Gaussian(mean, std), label
+        ),
+        (number(140.0, 160.0), number(2.0, 4.0), number(140.0, 160.0)),
+    ),
+    "surrogates.move_pixels_only": Case(
+        surrogates.move_pixels_only, (vector((4, 4, 1)), square_symmetry)
+    ),
+    "surrogates.relative_exp": Case(surrogates.relative_exp, (vector(6), plane)),
+    "surrogates.relative_log": Case(surrogates.relative_log, (plane, plane)),
+    "surrogates.symmetry_matrix": Case(surrogates.symmetry_matrix, (square_symmetry,)),
+    "surrogates.transform_image": Case(
+        partial(surrogates.transform_image, encoding="fourfold"),
+        (fourfold_image, square_symmetry),
+    ),
+    "surrogates.transform_stiffness": Case(
+        surrogates.transform_stiffness, (plane, square_symmetry)
+    ),
 }
 
 EXEMPT_MODULES = {
@@ -365,6 +416,7 @@ EXEMPT_MODULES = {
 HOST = "counts or tables made once with NumPy, outside a trace"
 MAKER = "makes a grid of grains with NumPy; its output is transformed"
 MATERIAL = "obeys tests/contract.py"
+NETWORK = "a module, transformed in tests/surrogates"
 RECORD = "holds arrays, computes nothing"
 EXEMPT = {
     "cells.AbstractCell": MATERIAL,
@@ -425,6 +477,24 @@ EXEMPT = {
     "microstructure.voronoi": MAKER,
     "solve.Info": RECORD,
     "solve.Solution": RECORD,
+    "surrogates.AbstractNetwork": NETWORK,
+    "surrogates.Calibration": RECORD,
+    "surrogates.CorrectionHead": NETWORK,
+    "surrogates.Cost": RECORD,
+    "surrogates.DenseNet": NETWORK,
+    "surrogates.Ensemble": NETWORK,
+    "surrogates.Frozen": NETWORK,
+    "surrogates.Gaussian": RECORD,
+    "surrogates.GaussianHead": NETWORK,
+    "surrogates.ModulusHead": NETWORK,
+    "surrogates.PhysicsInTheLoop": NETWORK,
+    "surrogates.PlainCNN": NETWORK,
+    "surrogates.ResNet": NETWORK,
+    "surrogates.SPDHead": NETWORK,
+    "surrogates.Surrogate": NETWORK,
+    "surrogates.Symmetrised": NETWORK,
+    "surrogates.cost": "counts what a program does",
+    "surrogates.hold": "rebuilds modules, computes nothing",
     "symmetry.ipf_corners": HOST,
     "symmetry.laue_group": HOST,
     "symmetry.operators": HOST,

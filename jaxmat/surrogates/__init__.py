@@ -1,0 +1,32 @@
+"""Networks that predict what a solver would, and say how sure they are."""
+
+from jaxmat.surrogates._augment import ENCODINGS as ENCODINGS
+from jaxmat.surrogates._augment import NUM_SYMMETRIES as NUM_SYMMETRIES
+from jaxmat.surrogates._augment import Symmetrised as Symmetrised
+from jaxmat.surrogates._augment import augment as augment
+from jaxmat.surrogates._augment import move_pixels_only as move_pixels_only
+from jaxmat.surrogates._augment import symmetry_matrix as symmetry_matrix
+from jaxmat.surrogates._augment import transform_image as transform_image
+from jaxmat.surrogates._augment import transform_stiffness as transform_stiffness
+from jaxmat.surrogates._cost import Cost as Cost
+from jaxmat.surrogates._cost import cost as cost
+from jaxmat.surrogates._ensemble import Calibration as Calibration
+from jaxmat.surrogates._ensemble import Ensemble as Ensemble
+from jaxmat.surrogates._ensemble import calibration as calibration
+from jaxmat.surrogates._frozen import Frozen as Frozen
+from jaxmat.surrogates._frozen import hold as hold
+from jaxmat.surrogates._heads import CorrectionHead as CorrectionHead
+from jaxmat.surrogates._heads import Gaussian as Gaussian
+from jaxmat.surrogates._heads import GaussianHead as GaussianHead
+from jaxmat.surrogates._heads import ModulusHead as ModulusHead
+from jaxmat.surrogates._heads import SPDHead as SPDHead
+from jaxmat.surrogates._heads import gaussian_nll as gaussian_nll
+from jaxmat.surrogates._models import PhysicsInTheLoop as PhysicsInTheLoop
+from jaxmat.surrogates._models import Surrogate as Surrogate
+from jaxmat.surrogates._networks import AbstractNetwork as AbstractNetwork
+from jaxmat.surrogates._networks import DenseNet as DenseNet
+from jaxmat.surrogates._networks import PlainCNN as PlainCNN
+from jaxmat.surrogates._networks import ResNet as ResNet
+from jaxmat.surrogates._stiffness import apparent_modulus as apparent_modulus
+from jaxmat.surrogates._stiffness import relative_exp as relative_exp
+from jaxmat.surrogates._stiffness import relative_log as relative_log
