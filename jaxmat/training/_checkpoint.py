@@ -66,19 +66,20 @@ class Checkpoints:
         self._kinds = ocp.args
         self._identity = _identity(first, key)
         try:
-            self._manager = ocp.CheckpointManager(
-                Path(folder).absolute(),
-                options=ocp.CheckpointManagerOptions(
-                    max_to_keep=1,
-                    enable_async_checkpointing=False,
-                    cleanup_tmp_directories=True,
-                ),
-            )
+            Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise JaxmatError(
                 f"cannot use `{folder}` for checkpoints: {error.strerror}; choose a "
                 "folder that you may write to."
             ) from error
+        self._manager = ocp.CheckpointManager(
+            Path(folder).absolute(),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=1,
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=True,
+            ),
+        )
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a snapshot, then remove the one before.
