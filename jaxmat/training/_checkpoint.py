@@ -30,7 +30,7 @@ SCHEMA = 1
 
 
 class Snapshot(NamedTuple):
-    """What a run goes on from; arrays on the host.
+    """What a run goes on from; arrays that were read are on the host.
 
     Attributes:
         state: after the last step of the record.

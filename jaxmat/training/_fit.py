@@ -15,7 +15,7 @@ from jaxmat._check import JaxmatError
 from jaxmat.solve import Solution
 from jaxmat.training._batches import num_batches
 from jaxmat.training._checkpoint import Checkpoints, Snapshot
-from jaxmat.training._layout import Layout, is_key
+from jaxmat.training._layout import Layout, check_key
 from jaxmat.training._record import MetricsFile, Record, counting
 from jaxmat.training._run import Run
 from jaxmat.training._step import (
@@ -52,7 +52,8 @@ def fit(
     as dropout or augmentation of the batch, is drawn in the loss from its key.
 
     With `checkpoint`, calling `fit` again after a crash goes on from the last
-    checkpoint and ends with the same bits; after the end it returns at once.
+    checkpoint and ends with the same bits; after the end it returns at once. On a GPU
+    that takes `XLA_FLAGS=--xla_gpu_deterministic_ops=true`.
 
     Args:
         loss: `loss(params, batch, key)`, a scalar, or (scalar, dictionary of scalar
@@ -171,8 +172,7 @@ def _check_options(
             f"`optimiser` is of type {type(optimiser).__name__}; give an optax "
             "transformation, such as optax.adam(1e-3)."
         )
-    if not is_key(key) or key.shape != ():
-        raise JaxmatError(f"`key` is {key!r}; give one key, jax.random.key(seed).")
+    check_key(key)
     if every < 1:
         raise JaxmatError(f"`every` is {every}; choose at least 1.")
     if patience is not None and (patience < 1 or validate is None):

@@ -24,6 +24,12 @@ def is_key(leaf: Any) -> bool:
     return dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
+def check_key(key: Any) -> None:
+    """Raise unless `key` is one typed random key."""
+    if not is_key(key) or key.shape != ():
+        raise JaxmatError(f"`key` is {key!r}; give one key, jax.random.key(seed).")
+
+
 class Layout:
     """One device, or a mesh with the one axis "batch", perhaps of several processes.
 

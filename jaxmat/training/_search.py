@@ -13,11 +13,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Float
 
 from jaxmat._check import JaxmatError
 from jaxmat.solve import Solution
+from jaxmat.training._layout import check_key
 from jaxmat.training._record import counting
 
 NAME = "search"
@@ -41,12 +43,12 @@ class Trials(eqx.Module):
 
 
 def search(
-    objective: Callable[[dict[str, Any], Key[Array, ""]], Any],
-    space: Mapping[str, list | tuple],
+    objective: Callable[[dict[str, Any], Any], Any],
+    space: Mapping[str, Any],
     *,
     num_trials: int,
     storage: str | os.PathLike,
-    key: Key[Array, ""],
+    key: Any,
     progress: bool = True,
 ) -> Solution:
     """Look for the hyperparameters that make an objective small.
@@ -87,6 +89,9 @@ def search(
         ) from error
     if num_trials < 1:
         raise JaxmatError(f"`num_trials` is {num_trials}; choose at least 1.")
+    if not space:
+        raise JaxmatError("`space` is empty; give at least one option to vary.")
+    check_key(key)
     distributions = {name: _distribution(optuna, name, x) for name, x in space.items()}
     identity = {
         "space": {name: list(x) for name, x in space.items()},
@@ -97,7 +102,7 @@ def search(
         with counting("search", num_trials, begun, shown=progress) as bar:
             while (done := len(_finished(study))) < num_trials:
                 for_sampler, for_trial = jax.random.split(jax.random.fold_in(key, done))
-                seed = int(jax.random.bits(for_sampler))
+                seed = int(jax.random.bits(for_sampler, dtype=jnp.uint32))
                 study.sampler = optuna.samplers.TPESampler(seed=seed)
                 trial = study.ask(distributions)
                 value, error = _evaluate(objective, dict(trial.params), for_trial)
@@ -210,7 +215,7 @@ def _distribution(optuna: Any, name: str, values: Any) -> Any:
     elif isinstance(values, tuple) and len(values) in (2, 3):
         low, high, *scale = values
         log = scale == ["log"]
-        number = all(type(x) in (int, float) for x in (low, high))
+        number = all(type(x) in (int, float) and math.isfinite(x) for x in (low, high))
         if number and (low > 0 or not log) and low < high and (log or not scale):
             whole = type(low) is type(high) is int
             kind = kinds.IntDistribution if whole else kinds.FloatDistribution

@@ -1,9 +1,12 @@
 """Two devices, or two processes with one each, train as one device does."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -98,14 +101,18 @@ refused("is not the same on every process", mesh, part=(number, 2), params=unequ
 """
 
 
-def start(script, *arguments, **environment):
+def launch(command, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", TRAIN + script, *map(str, arguments)],
+        [sys.executable, *map(str, command)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
     )
+
+
+def start(script, *arguments, **environment):
+    return launch(["-c", TRAIN + script, *arguments], **environment)
 
 
 def finish(process):
@@ -132,3 +139,30 @@ def test_two_processes_train_as_one_does(tmp_path):
     ]
     for process in processes:
         finish(process)
+
+
+@pytest.mark.slow
+def test_the_slurm_example_finds_its_processes_and_goes_on_after_it_is_killed(tmp_path):
+    script = Path(__file__).parents[2] / "benchmarks" / "slurm" / "train.py"
+
+    def job():
+        """What srun starts on two nodes, were both this one."""
+        slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost"}
+        slurm |= {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_NODES": "2"}
+        slurm |= {"SLURM_LOCALID": "0"}
+        return [
+            launch([script, tmp_path], **slurm, SLURM_PROCID=str(number))
+            for number in (0, 1)
+        ]
+
+    processes = job()
+    while not (tmp_path / "run" / "100").exists():
+        time.sleep(0.1)
+        assert processes[0].poll() is None, processes[0].communicate()
+    for process in processes:
+        process.kill()
+        process.communicate()
+    for process in job():
+        finish(process)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 201))
