@@ -11,6 +11,7 @@ from jaxmat import microstructure as microstructure
 from jaxmat import rotations as rotations
 from jaxmat import solve as solve
 from jaxmat import symmetry as symmetry
+from jaxmat import training as training
 from jaxmat._check import JaxmatError as JaxmatError
 from jaxmat.cells import homogenise as homogenise
 from jaxmat.materials import AbstractMaterial as AbstractMaterial

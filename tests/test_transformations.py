@@ -412,6 +412,7 @@ EXEMPT_MODULES = {
     "io": "files",
     "plot": "figures",
     "studies": "programs that write folders",
+    "training": "a loop over the functions of others, and files",
 }
 HOST = "counts or tables made once with NumPy, outside a trace"
 MAKER = "makes a grid of grains with NumPy; its output is transformed"

@@ -26,7 +26,7 @@ class Solution(eqx.Module):
     """A value and how it was reached."""
 
     value: Any
-    info: Info
+    info: Any  # `Info`, or what another kind of solver says of itself
 
 
 def poison(tree: PyTree, converged: Bool[Array, ""]) -> PyTree:
