@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxmat._types import full_precision
 from jaxmat.studies.polysilicon._apparent import youngs_modulus
 from jaxmat.studies.polysilicon._averages import AVERAGES
 from jaxmat.studies.polysilicon._coarse import Channels, coarse_solver
@@ -170,6 +171,7 @@ def two_point_features(data: DataSet) -> Float[np.ndarray, "films features"]:
     return per_film(functools.partial(_statistics, lags=lags, periodic=periodic), data)
 
 
+@full_precision
 def _statistics(image: Channels, lags, periodic: bool) -> Float[Array, " features"]:
     """Means of the channels, then of their products at every lag."""
     found = [jnp.mean(image, (0, 1))]

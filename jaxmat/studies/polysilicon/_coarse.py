@@ -22,8 +22,7 @@ import jax
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_shape
-from jaxmat.cells import field_cell, homogenise
-from jaxmat.cells._axes import BOUNDARIES
+from jaxmat.cells import BOUNDARIES, field_cell, homogenise
 from jaxmat.materials import LinearElastic
 from jaxmat.microstructure import Grid
 from jaxmat.solve import poison

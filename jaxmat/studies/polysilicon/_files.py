@@ -24,8 +24,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxmat._check import JaxmatError
-from jaxmat.io import _h5
-from jaxmat.io._atomic import atomic_path
+from jaxmat.io import atomic_path, opened_hdf5
 from jaxmat.studies.polysilicon._apparent import (
     DISCRETISATION,
     RTOL,
@@ -108,23 +107,23 @@ def read(path: str | os.PathLike) -> DataSet:
         JaxmatError: if the file is missing, damaged, no data set, or of another schema.
     """
     name = Path(path).name
-    with _h5.opened(path) as file:
+    with opened_hdf5(path) as file:
         if "polysilicon_schema" not in file.attrs:
             raise JaxmatError(
                 f"`{name}` is no polysilicon data set; make one with "
                 "studies.polysilicon.generate."
             )
-        schema = int(_h5.attribute(file, "polysilicon_schema"))
+        schema = int(np.asarray(file.attrs["polysilicon_schema"]))
         if schema != SCHEMA:
             raise JaxmatError(
                 f"`{name}` has schema {schema}, this jaxmat uses {SCHEMA}; generate it "
                 "again, or use the version that made it "
                 f"({file.attrs.get('made_by', 'unknown')})."
             )
-        fields = dataclasses.fields(Parameters)
-        stored = {f.name: _h5.attribute(file, f.name).item() for f in fields}
-        arrays = [_h5.array(_h5.dataset(file, key)) for key in UNITS]
-        made_by = str(_h5.attribute(file, "made_by"))
+        names = [field.name for field in dataclasses.fields(Parameters)]
+        stored = {name: np.asarray(file.attrs[name]).item() for name in names}
+        arrays = [np.asarray(file[key]) for key in UNITS]
+        made_by = str(file.attrs["made_by"])
         return DataSet(Parameters(**stored), *arrays, made_by=made_by)
 
 

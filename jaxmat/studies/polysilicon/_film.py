@@ -32,7 +32,7 @@ from scipy.special import pdtr
 from jaxmat import rotations
 from jaxmat._check import JaxmatError, check_option
 from jaxmat._types import Count
-from jaxmat.cells._axes import BOUNDARIES
+from jaxmat.cells import BOUNDARIES
 from jaxmat.microstructure import Grid, Microstructure
 
 GRAIN_SIZE = 0.5
