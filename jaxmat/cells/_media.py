@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
-from jaxmat._types import full_precision
+from jaxmat._types import Stiffness, full_precision
 from jaxmat.mandel import OUT_OF_PLANE, PLANE
 from jaxmat.materials import AbstractMaterial, Oriented, stiffness_of
 from jaxmat.microstructure import Grid, Microstructure
@@ -56,7 +56,7 @@ class AbstractMedium(eqx.Module):
 
 
 @full_precision
-def in_plane(stiffness: Float[Array, "6 6"], plane: str | None) -> Array:
+def in_plane(stiffness: Stiffness, plane: str | None) -> Stiffness:
     """Stiffness of a law held in a plane: 3x3 for "strain" and "stress"."""
     if plane is None or stiffness.shape[-1] == 3:
         return stiffness

@@ -20,7 +20,7 @@ _SMALL = 1 << 20  # bytes that may be allocated whatever the file says
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+def opened_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
     """An HDF5 file to read, in a block.
 
     Raises:

@@ -91,7 +91,7 @@ def read_hdf5(path: str | os.PathLike) -> Stored:
             not written by jaxmat, or has a newer schema than this version knows.
     """
     name = Path(path).name
-    with _h5.opened(path) as file:
+    with _h5.opened_hdf5(path) as file:
         if "jaxmat_schema" not in file.attrs:
             raise JaxmatError(
                 f"`{name}` is not a jaxmat file; read maps with io.read_ebsd."

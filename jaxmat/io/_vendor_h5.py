@@ -29,7 +29,7 @@ def scan_vendor_h5(path: str | os.PathLike) -> Scan:
         JaxmatError: for a damaged file, one of another kind, or one whose points do
             not match its header.
     """
-    with _h5.opened(path) as file:
+    with _h5.opened_hdf5(path) as file:
         return _scan(Path(path).name, file)
 
 
