@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxmat._check import JaxmatError
-from jaxmat.io._atomic import atomic_path
+from jaxmat.io import atomic_path
 
 
 class Progress(eqx.Module):

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 from jaxtyping import PyTree
 
 from jaxmat._check import JaxmatError
-from jaxmat.solve._cg import dot
+from jaxmat.solve import dot
 from jaxmat.training._layout import Layout, is_key
 
 Loss = Callable[[Any, Any, Any], Any]
