@@ -56,8 +56,15 @@ def _colours(preset: Preset) -> dict[str, str]:
     return {title: _COLOURS[k % len(_COLOURS)] for k, title in enumerate(titles)}
 
 
+def _shown(preset: Preset) -> dict[str, str]:
+    """Colours of what is drawn film by film: baseline, models in the exact regime."""
+    left_out = {model.title for model in preset.models if model.regime != "exact"}
+    colours = _colours(preset)
+    return {title: colours[title] for title in colours if title not in left_out}
+
+
 def _films(evaluation: Evaluation) -> tuple[Figure, str]:
-    figure = Figure(figsize=(7.6, 2.9), layout="constrained")
+    figure = Figure(figsize=(7.6, 3.0), layout="compressed")
     row = figure.subplots(1, len(RATIOS), gridspec_kw={"width_ratios": RATIOS})
     shown: Any = None
     for axes, ratio in zip(row, RATIOS, strict=True):
@@ -85,12 +92,11 @@ def _films(evaluation: Evaluation) -> tuple[Figure, str]:
 
 def _parity(preset: Preset, evaluation: Evaluation) -> tuple[Figure, str]:
     figure = Figure(figsize=(8.4, 5.4), layout="constrained")
-    grid = figure.subplots(
-        2, len(RATIOS), sharex="col", sharey="row", gridspec_kw={"hspace": 0.06}
-    )
+    grid = figure.subplots(2, len(RATIOS), sharex="col")
     for (top, bottom), ratio in zip(grid.T, RATIOS, strict=True):
+        bottom.sharey(grid[1, 0])
         true = evaluation.true[ratio]
-        for title, colour in _colours(preset).items():
+        for title, colour in _shown(preset).items():
             predicted = evaluation.predicted[ratio][title][0]
             style: dict[str, Any] = {
                 "s": 6,
@@ -131,7 +137,7 @@ def _scatter(preset: Preset, evaluation: Evaluation) -> tuple[Figure, str]:
             alpha=0.35,
             label="true",
         )
-        for title, colour in _colours(preset).items():
+        for title, colour in _shown(preset).items():
             values = (evaluation.predicted[ratio][title][0] - centre) / scatter
             axes.hist(
                 values,

@@ -146,7 +146,14 @@ QUICK = Preset(
             _SMALL, title="ResNet, wrongly augmented", regime="pixels only"
         ),
         dataclasses.replace(
-            _SMALL, title="physics in the loop", regime="exact", in_the_loop=True
+            _SMALL,
+            title="physics in the loop",
+            regime="exact",
+            in_the_loop=True,
+            width=16,
+            depths=(1,),
+            epochs=48,
+            learning_rate=1e-2,
         ),
     ),
 )
@@ -180,7 +187,7 @@ _RESNET = dataclasses.replace(
     _LARGE, title="ResNet, exactly augmented", regime="exact", num_seeds=5
 )
 _IN_THE_LOOP = dataclasses.replace(
-    _RESNET, title="physics in the loop", in_the_loop=True
+    _RESNET, title="physics in the loop", in_the_loop=True, depths=(2, 2)
 )
 
 FULL = Preset(

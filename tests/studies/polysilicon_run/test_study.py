@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from jaxmat import JaxmatError, cli, surrogates
-from jaxmat.studies.polysilicon import _presets, coarse_solver
+from jaxmat.studies.polysilicon import _metrics, _presets, coarse_solver
 from jaxmat.studies.polysilicon._evaluate import REFERENCE
 from jaxmat.studies.polysilicon._images import channels
 from jaxmat.studies.polysilicon._learn import films_of, plan, predict
@@ -44,7 +44,7 @@ TINY = Preset(
     boundary="periodic",
     num_train=12,
     num_validation=4,
-    num_test=4,
+    num_test=8,
     factor=2,
     models=(
         NETWORK,
@@ -66,6 +66,7 @@ def _settings():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "configure_jax", lambda: None)
         patch.setitem(_presets.PRESETS, "tiny", TINY)
+        patch.setattr(_metrics, "RESAMPLES", 50)
         yield
 
 
@@ -80,7 +81,8 @@ def run(*words) -> tuple[int, str]:
 def study(tmp_path_factory):
     """A whole study by the command line."""
     folder = tmp_path_factory.mktemp("study") / "out"
-    code, out = run("run", "--preset", "tiny", "--output", folder, "--json")
+    words = ("--preset", "tiny", "--workers", 1, "--json")
+    code, out = run("run", "--output", folder, *words)
     assert code == 0
     return folder, json.loads(out)
 
@@ -155,7 +157,7 @@ def test_overwriting_the_models_keeps_the_films_and_gives_the_same_models(
 def test_no_film_is_in_two_sets(study):
     data = open_study(study[0]).data()
     angles = [one.theta[:, 0] for one in data.values()]
-    assert [len(a) for a in angles] == [4, 4, 12, 4, 4]
+    assert [len(a) for a in angles] == [8, 4, 12, 8, 8]
     together = np.concatenate(angles)
     assert len(np.unique(together)) == len(together)
 
@@ -198,6 +200,7 @@ def predict_coarse(data):
     return np.stack([solve(channels(jnp.asarray(t))[g]) for g, t in films])
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on(tmp_path):
     """Killed as soon as it has data, then completed; the films are all there."""
     folder = tmp_path / "out"
@@ -217,7 +220,7 @@ def test_a_study_that_was_killed_goes_on(tmp_path):
     process.wait()
     study = open_with(folder, TINY)
     study.generate(progress=False)
-    assert {one.num_samples for one in study.data().values()} == {4, 12}
+    assert {one.num_samples for one in study.data().values()} == {4, 8, 12}
 
 
 def test_stages_that_lack_what_they_need_say_what_to_run(tmp_path, capsys):
@@ -230,7 +233,7 @@ def test_stages_that_lack_what_they_need_say_what_to_run(tmp_path, capsys):
 def test_a_folder_belongs_to_one_preset(study, tmp_path, capsys):
     assert run("run", "--preset", "quick", "--output", study[0])[0] == 1
     assert "preset 'tiny'" in capsys.readouterr().err
-    changed = dataclasses.replace(TINY, num_test=5)
+    changed = dataclasses.replace(TINY, num_test=9)
     with pytest.raises(JaxmatError, match="another version of the preset"):
         open_with(study[0], changed)
     (tmp_path / "mine.txt").touch()
