@@ -74,7 +74,7 @@ def evaluate(
         coarse = said[f"coarse solver, {factor} x {factor}"][0].stiffness
         for title, seeds in models.items():
             answers = [predict(model, test, coarse) for model in seeds]
-            said[title] = [Prediction(youngs_modulus(a), a) for a in answers]
+            said[title] = [_prediction(stiffness) for stiffness in answers]
         found.true[ratio] = test.youngs_modulus
         found.films[ratio] = test.theta[0][test.grain[0]]
         found.predicted[ratio] = {
@@ -85,6 +85,10 @@ def evaluate(
             name: _row(seeds, test) for name, seeds in said.items()
         }
     return found
+
+
+def _prediction(stiffness: np.ndarray) -> Prediction:
+    return Prediction(np.asarray(youngs_modulus(stiffness)), stiffness)
 
 
 def _row(seeds: Sequence[Prediction], test: DataSet) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ answer turned, which is exact; shifts are by whole blocks, which do not change i
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -252,7 +252,8 @@ def _pixels_only(key, image: Channels, labels: Array):
 
 
 def _square_error(model: Trained, image: Channels, labels: Array) -> Scalar:
-    target = model.head.target(*labels)
+    head: Any = model.head
+    target = head.target(*labels)
     raw = model.network(image)
     return jnp.mean((raw - jnp.asarray(target, raw.dtype)) ** 2)
 

@@ -1,7 +1,7 @@
 """Decides what a model card says: what a model is for, made of, and not good for."""
 
 from jaxmat.studies.polysilicon._apparent import DISCRETISATION, SILICON
-from jaxmat.studies.polysilicon._evaluate import Evaluation
+from jaxmat.studies.polysilicon._evaluate import Evaluation, Table
 from jaxmat.studies.polysilicon._film import GRAIN_SIZE
 from jaxmat.studies.polysilicon._presets import RATIOS, Model, Preset
 from jaxmat.studies.polysilicon._tables import CAPTION, HEADINGS, rows
@@ -18,18 +18,13 @@ _REGIMES = {
 def model_card(preset: Preset, evaluation: Evaluation, *, command: str) -> str:
     """The card of all models of a study, as Markdown."""
     constants = ", ".join(f"{name} {value:g}" for name, value in SILICON.items())
-    best = evaluation.tables[str(RATIOS[0])]
-    ahead = [
-        model.title
-        for model in preset.models
-        if best[model.title]["youngs_modulus"]["r2"]
-        > _best_baseline(preset, evaluation)
-    ]
+    ahead = _ahead(preset, evaluation)
     verdict = (
-        f"Better than every baseline at L/s = {RATIOS[0]} are: {', '.join(ahead)}."
+        "Their R2 is above that of every baseline at every size, with its whole 95 % "
+        f"interval: {', '.join(ahead)}. For the other models, use the best baseline."
         if ahead
-        else f"None of the models beats the best baseline at L/s = {RATIOS[0]}: use "
-        "the baseline."
+        else "None of the models is above the best baseline at every size with the "
+        "whole 95 % interval of its R2: use that baseline."
     )
     return f"""\
 # Model card: apparent stiffness of polysilicon films
@@ -85,12 +80,20 @@ the weights with the best validation are kept. Epochs are at most these.
 """
 
 
-def _best_baseline(preset: Preset, evaluation: Evaluation) -> float:
-    titles = {model.title for model in preset.models}
-    table = evaluation.tables[str(RATIOS[0])]
-    return max(
-        row["youngs_modulus"]["r2"] for name, row in table.items() if name not in titles
-    )
+def _ahead(preset: Preset, evaluation: Evaluation) -> list[str]:
+    """Titles of the models that beat all baselines at all sizes."""
+    titles = [model.title for model in preset.models]
+
+    def beats(title: str, table: Table) -> bool:
+        best = max(
+            row["youngs_modulus"]["r2"]
+            for name, row in table.items()
+            if name not in titles
+        )
+        return table[title]["youngs_modulus"]["r2_interval"][0] > best
+
+    tables = evaluation.tables.values()
+    return [title for title in titles if all(beats(title, x) for x in tables)]
 
 
 def _described(model: Model, preset: Preset) -> str:

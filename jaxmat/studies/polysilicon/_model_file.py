@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -145,6 +146,6 @@ def static_numbers(values: np.ndarray) -> tuple:
     return _frozen(np.asarray(values, float).tolist())
 
 
-def _frozen(value):
+def _frozen(value: Any) -> Any:
     """Lists as tuples, at every depth."""
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
