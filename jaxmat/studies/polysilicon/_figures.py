@@ -64,8 +64,9 @@ def _shown(preset: Preset) -> dict[str, str]:
 
 
 def _films(evaluation: Evaluation) -> tuple[Figure, str]:
-    figure = Figure(figsize=(7.6, 3.0), layout="compressed")
-    row = figure.subplots(1, len(RATIOS), gridspec_kw={"width_ratios": RATIOS})
+    figure = Figure(figsize=(8.4, 4.0), layout="constrained")
+    widths = {"width_ratios": [*RATIOS, 0.4]}
+    *row, bar = figure.subplots(1, len(RATIOS) + 1, gridspec_kw=widths)
     shown: Any = None
     for axes, ratio in zip(row, RATIOS, strict=True):
         side = ratio * GRAIN_SIZE
@@ -83,7 +84,7 @@ def _films(evaluation: Evaluation) -> tuple[Figure, str]:
         axes.set_xticks([0, side])
         axes.set_yticks([0, side])
     row[0].set_ylabel("y / µm")
-    figure.colorbar(shown, ax=row, label="θ / degrees", ticks=[0, 30, 60, 90])
+    figure.colorbar(shown, cax=bar, label="θ / degrees", ticks=[0, 30, 60, 90])
     caption = (
         "A film of each test set at the same scale. Models are trained at L/s = 4 only."
     )
