@@ -1,8 +1,9 @@
 """Decides what the command line understands, prints, and exits with.
 
-`jaxmat homogenise map.ang --output results`: a thin shell over
-`studies.polycrystal.run`. Exit code 0; 1 with one sentence for a mistake in the input;
-2 for a mistake in the command; 130 when interrupted, 143 when terminated.
+`jaxmat homogenise map.ang --output results` is a thin shell over
+`studies.polycrystal.run`; `jaxmat polysilicon run` over `studies.polysilicon`. Exit
+code 0; 1 with one sentence for a mistake in the input; 2 for a mistake in the command;
+130 when interrupted, 143 when terminated.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import jaxmat
 from jaxmat._check import JaxmatError
 from jaxmat.cells import BOUNDARIES
 from jaxmat.studies import polycrystal
+from jaxmat.studies.polysilicon._command import add_polysilicon
 
 JSON_KEYS = (
     *("effective_stiffness_voigt", "voigt_bound", "reuss_bound"),
@@ -72,10 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"`{error.filename}`: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}.")
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was written.")
+        _fail(f"interrupted; {args.unfinished}.")
         return 130
     except _Terminated:
-        _fail("terminated; nothing was written.")
+        _fail(f"terminated; {args.unfinished}.")
         return 143
 
 
@@ -93,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    job.set_defaults(command=homogenise)
+    job.set_defaults(command=homogenise, unfinished="nothing was written")
     job.add_argument(
         "map",
         nargs="?",
@@ -102,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_files(job)
     _add_physics(job)
+    add_polysilicon(commands)
     return top
 
 

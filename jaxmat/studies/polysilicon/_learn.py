@@ -1,0 +1,269 @@
+"""Decides how a model of films is trained: what it sees, and what it has to say.
+
+A model answers with six coordinates of a stiffness relative to a reference
+(`surrogates.relative_log`): the mean of the training labels, or the coarse solver's
+answer. Films have three free numbers only (`_averages`), or two if they are periodic,
+but their eigenvector of equal strain is oblique in the axes of the Cholesky factor, so
+that all six coordinates vary and none of their standard deviations vanishes.
+
+The coarse solver has no weights, hence it answers once per film. Turned films get its
+answer turned, which is exact; shifts are by whole blocks, which do not change it.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from jaxmat import surrogates, training
+from jaxmat._types import Scalar
+from jaxmat.io import atomic_path
+from jaxmat.studies.polysilicon._baselines import per_film
+from jaxmat.studies.polysilicon._coarse import Channels, coarse_solver
+from jaxmat.studies.polysilicon._files import DataSet
+from jaxmat.studies.polysilicon._images import channels
+from jaxmat.studies.polysilicon._model_file import (
+    Blueprint,
+    Trained,
+    static_numbers,
+    write_model,
+)
+from jaxmat.studies.polysilicon._presets import Model
+from jaxmat.training import Progress
+
+MODEL, CHECKPOINT, METRICS = "model.eqx", "checkpoint", "metrics.jsonl"
+
+REVIEWS = 24
+"""Validations in a training, each of them followed by a checkpoint."""
+
+WARM_UP = 0.05
+"""Part of the training in which the learning rate rises."""
+
+_BATCH = 16  # films that are predicted at once
+
+Stiffnesses = Float[np.ndarray, "films 3 3"]
+
+
+class Films(NamedTuple):
+    """Films as the training step takes them; the first axis of every array is the film.
+
+    Attributes:
+        grain: grain of every pixel.
+        channels: of every grain.
+        labels: the stiffness and, for a model with a coarse solver, its answer, GPa.
+    """
+
+    grain: Int[Array | np.ndarray, "*films x y"]
+    channels: Float[Array | np.ndarray, "*films grains 2"]
+    labels: Float[Array | np.ndarray, "*films labels 3 3"]
+
+
+def films_of(data: DataSet, coarse: Stiffnesses | None) -> Films:
+    """The films of a data set for a training, with or without coarse answers."""
+    labels = (data.stiffness,) if coarse is None else (data.stiffness, coarse)
+    seen = np.asarray(channels(data.theta), np.float32)
+    return Films(data.grain, seen, np.stack(labels, axis=1))
+
+
+def coarse_answers(data: DataSet, factor: int, cache: Path) -> Stiffnesses:
+    """What the coarse solver says of every film, from the cache if it is there.
+
+    Args:
+        data: the films.
+        factor: pixels along a block.
+        cache: file that keeps the answers; its folder must exist.
+
+    Returns:
+        Stiffnesses, GPa.
+    """
+    if cache.exists():
+        return np.load(cache)
+    solve = coarse_solver(factor, boundary=data.parameters.boundary)
+    answers = per_film(solve, data)
+    with atomic_path(cache) as temporary:
+        np.save(temporary, answers)
+    return answers
+
+
+def plan(model: Model, films: Films, data: DataSet, factor: int) -> Blueprint:
+    """How a model is built for its training films.
+
+    Raises:
+        JaxmatError: if the labels cannot be standardised.
+    """
+    labels = jnp.asarray(films.labels)
+    if model.in_the_loop:
+        reference, head = None, surrogates.CorrectionHead.of(labels[:, 0], labels[:, 1])
+    else:
+        spd = surrogates.SPDHead.of(labels[:, 0])
+        reference, head = spd.reference, spd.correction
+    return Blueprint(
+        model.architecture,
+        model.width,
+        model.depths,
+        data.parameters.boundary,
+        data.parameters.pixels_per_grain,
+        factor if model.in_the_loop else None,
+        None if reference is None else static_numbers(np.array(reference)),
+        head.mean,
+        head.std,
+    )
+
+
+def train(
+    model: Model,
+    seed: int,
+    data: DataSet,
+    films: Films,
+    validation: Films,
+    *,
+    folder: Path,
+    factor: int,
+    progress: bool = True,
+) -> Progress:
+    """Train a model, or go on with it, and write it into its folder.
+
+    Args:
+        model: what to train.
+        seed: of first weights, batches and augmentation.
+        data: the training set, of which the films were made.
+        films: its first films are used, as many as the model is to have.
+        validation: films that decide when to stop, and which weights are kept.
+        folder: of checkpoints, metrics and the model.
+        factor: pixels along a block of the coarse solver.
+        progress: show a bar.
+
+    Returns:
+        How it went; at once, if the model is complete.
+
+    Raises:
+        JaxmatError: as `training.fit`, and if the labels cannot be standardised.
+    """
+    import optax
+
+    films = jax.tree.map(lambda x: x[: model.num_films], films)
+    blueprint = plan(model, films, data, factor)
+    key = jax.random.key(seed)
+    batches = training.Batches(films, model.batch_size, model.epochs, key)
+    steps = len(batches)
+    warm_up = max(1, round(WARM_UP * steps))
+    rate = optax.warmup_cosine_decay_schedule(0.0, model.learning_rate, warm_up, steps)
+    solution = training.fit(
+        functools.partial(
+            _training_loss,
+            regime=model.regime,
+            periodic=data.parameters.periodic,
+            step=factor if model.in_the_loop else 1,
+        ),
+        blueprint.build(seed),
+        batches,
+        optimiser=optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.adamw(rate, weight_decay=model.weight_decay),
+        ),
+        key=key,
+        checkpoint=folder / CHECKPOINT,
+        validate=functools.partial(_validation_loss, films=validation),
+        every=max(1, steps // REVIEWS),
+        patience=model.patience,
+        metrics=folder / METRICS,
+        progress=progress,
+    )
+    write_model(folder / MODEL, blueprint, solution.value)
+    return solution.info
+
+
+def predict(
+    model: Trained, data: DataSet, coarse: Stiffnesses | None = None
+) -> Stiffnesses:
+    """Stiffness that a trained model gives every film, GPa.
+
+    Args:
+        model: a trained model.
+        data: the films; labels are not looked at.
+        coarse: what the coarse solver says, if it is known; else it is asked.
+
+    Returns:
+        Stiffnesses.
+    """
+    if coarse is None and isinstance(model, surrogates.PhysicsInTheLoop):
+        coarse = per_film(model.coarse, data)
+    films = films_of(data, coarse)
+    return np.asarray(_answers(model, jax.tree.map(jnp.asarray, films)), float)
+
+
+@eqx.filter_jit
+def _answers(model: Trained, films: Films) -> Float[Array, "films 3 3"]:
+    def answer(film: Films):
+        image = film.channels[film.grain]
+        if isinstance(model, surrogates.PhysicsInTheLoop):
+            return model.correct(film.labels[1], image)
+        return model(image)
+
+    return jax.lax.map(answer, films, batch_size=_BATCH)
+
+
+def _training_loss(
+    model: Trained,
+    films: Films,
+    key: Key[Array, ""],
+    *,
+    regime: str,
+    periodic: bool,
+    step: int,
+) -> Scalar:
+    """Mean square error of the standardised targets, of films seen at random."""
+    see: Callable = {
+        "originals": lambda key, image, labels: (image, labels),
+        "exact": functools.partial(_exact, periodic=periodic, step=step),
+        "pixels only": _pixels_only,
+    }[regime]
+
+    def error(film, key):
+        image, labels = see(key, film.channels[film.grain], film.labels)
+        return _square_error(model, image, labels)
+
+    keys = jax.random.split(key, len(films.grain))
+    return jnp.mean(jax.vmap(error)(films, keys))
+
+
+def _exact(key, image: Channels, labels: Array, *, periodic: bool, step: int):
+    """The film turned with its labels, and shifted by a multiple of `step` pixels."""
+    turn_key, shift_key = jax.random.split(key)
+    image, labels = surrogates.augment(
+        turn_key, image, labels, encoding="fourfold", periodic=False
+    )
+    if periodic:
+        shift = jax.random.randint(shift_key, (2,), 0, image.shape[0] // step)
+        image = jnp.roll(image, step * shift, axis=(0, 1))
+    return image, labels
+
+
+def _pixels_only(key, image: Channels, labels: Array):
+    """The reference's augmentation: pixels move, crystals and label do not."""
+    element = jax.random.randint(key, (), 0, surrogates.NUM_SYMMETRIES)
+    return surrogates.move_pixels_only(image, element), labels
+
+
+def _square_error(model: Trained, image: Channels, labels: Array) -> Scalar:
+    head: Any = model.head
+    target = head.target(*labels)
+    raw = model.network(image)
+    return jnp.mean((raw - jnp.asarray(target, raw.dtype)) ** 2)
+
+
+@eqx.filter_jit
+def _validation_loss(model: Trained, films: Films) -> Scalar:
+    """The loss of films as they are."""
+
+    def error(film):
+        return _square_error(model, film.channels[film.grain], film.labels)
+
+    batched = jax.tree.map(jnp.asarray, films)
+    return jnp.mean(jax.lax.map(error, batched, batch_size=_BATCH))

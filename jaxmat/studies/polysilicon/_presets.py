@@ -1,0 +1,227 @@
+"""What a study of polysilicon films is made of: the data, and the models trained on it.
+
+"quick" shows every step in minutes on two cores; its numbers are those of few and
+coarse films. "full" has the reference's pixels, at least 1000 films in every test set,
+and five seeds of the two models that the conclusions rest on.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+from jaxmat._check import check_option
+from jaxmat.studies.polysilicon._film import Parameters
+
+TRAINING_RATIO = 4
+"""L/s of the films for training and validation."""
+
+RATIOS = (4, 6, 10)
+"""L/s of the test sets; the models never see the larger ones before."""
+
+REGIMES = ("originals", "exact", "pixels only")
+"""Augmentation: none, exact, or that of the reference, which turns no crystal."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """One row of the table: an architecture, what it is given, how it is trained.
+
+    Attributes:
+        title: name in tables, of the model without its seed.
+        architecture: "plain", "resnet" or "densenet".
+        regime: one of `REGIMES`.
+        in_the_loop: correct the coarse solver, instead of seeing the image only.
+        num_films: films of the training set that are used, the first ones.
+        width: channels of the first stage.
+        depths: blocks of each stage.
+        epochs: how often the films are seen, at most.
+        batch_size: films per step.
+        learning_rate: its highest value; it falls to zero along a cosine.
+        weight_decay: of AdamW.
+        patience: validations in a row without a new best that end the training.
+        num_seeds: how often it is trained, from different first weights.
+    """
+
+    title: str
+    architecture: str
+    regime: str
+    in_the_loop: bool
+    num_films: int
+    width: int
+    depths: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    patience: int = 10
+    num_seeds: int = 1
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each seed, fit for a folder."""
+        name = "-".join(self.title.replace(",", "").replace("'", "").split())
+        return [f"{name}-seed-{seed}" for seed in range(self.num_seeds)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A whole study.
+
+    Attributes:
+        name: of the preset.
+        pixels_per_grain: pixels along a mean grain size, in all data sets.
+        boundary: of all labels.
+        num_train: films for training.
+        num_validation: films that decide when to stop.
+        num_test: films in each test set.
+        factor: pixels along a block of the coarse solver.
+        models: what is trained.
+        seed: of the films.
+    """
+
+    name: str
+    pixels_per_grain: int
+    boundary: str
+    num_train: int
+    num_validation: int
+    num_test: int
+    factor: int
+    models: tuple[Model, ...]
+    seed: int = 0
+
+    def files(self) -> Iterator[tuple[int, Parameters, int]]:
+        """L/s, parameters and number of films of every file of data.
+
+        The file of the training's L/s holds test, validation and training films, in
+        this order, so that more training films change nothing else.
+        """
+        for ratio in RATIOS:
+            seed = self.seed + ratio
+            parameters = Parameters(ratio, self.pixels_per_grain, self.boundary, seed)
+            more = self.num_validation + self.num_train
+            count = self.num_test + (more if ratio == TRAINING_RATIO else 0)
+            yield ratio, parameters, count
+
+    def runs(self) -> Iterator[tuple[str, Model, int]]:
+        """Name, model and seed of everything that is trained."""
+        for model in self.models:
+            for seed, name in enumerate(model.names):
+                yield name, model, seed
+
+
+def preset(name: str) -> Preset:
+    """The preset of this name.
+
+    Raises:
+        JaxmatError: if there is none.
+    """
+    check_option("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+_SMALL = Model(
+    title="ResNet, originals",
+    architecture="resnet",
+    regime="originals",
+    in_the_loop=False,
+    num_films=512,
+    width=12,
+    depths=(1, 1, 1),
+    epochs=24,
+    batch_size=16,
+    learning_rate=4e-3,
+)
+
+QUICK = Preset(
+    name="quick",
+    pixels_per_grain=8,
+    boundary="periodic",
+    num_train=512,
+    num_validation=128,
+    num_test=200,
+    factor=4,
+    models=(
+        _SMALL,
+        dataclasses.replace(_SMALL, title="ResNet, exactly augmented", regime="exact"),
+        dataclasses.replace(
+            _SMALL, title="ResNet, wrongly augmented", regime="pixels only"
+        ),
+        dataclasses.replace(
+            _SMALL,
+            title="physics in the loop",
+            regime="exact",
+            in_the_loop=True,
+            width=16,
+            depths=(1,),
+            epochs=48,
+            learning_rate=1e-2,
+        ),
+    ),
+)
+
+_LARGE = dataclasses.replace(
+    _SMALL,
+    num_films=8192,
+    width=32,
+    depths=(2, 2, 2, 2),
+    epochs=100,
+    batch_size=32,
+    learning_rate=1e-3,
+)
+
+
+def _curve(model: Model, sizes: tuple[int, ...]) -> tuple[Model, ...]:
+    """The same model with fewer films, as many steps, and one seed."""
+    return tuple(
+        dataclasses.replace(
+            model,
+            title=f"{model.title}, {size} films",
+            num_films=size,
+            epochs=model.epochs * model.num_films // size,
+            num_seeds=1,
+        )
+        for size in sizes
+    )
+
+
+_RESNET = dataclasses.replace(
+    _LARGE, title="ResNet, exactly augmented", regime="exact", num_seeds=5
+)
+_IN_THE_LOOP = dataclasses.replace(
+    _RESNET, title="physics in the loop", in_the_loop=True, depths=(2, 2)
+)
+
+FULL = Preset(
+    name="full",
+    pixels_per_grain=32,
+    boundary="periodic",
+    num_train=8192,
+    num_validation=1024,
+    num_test=1000,
+    factor=4,
+    models=(
+        _LARGE,
+        _RESNET,
+        dataclasses.replace(
+            _LARGE, title="ResNet, wrongly augmented", regime="pixels only"
+        ),
+        dataclasses.replace(
+            _RESNET,
+            title="plain CNN, exactly augmented",
+            architecture="plain",
+            num_seeds=1,
+        ),
+        dataclasses.replace(
+            _RESNET,
+            title="DenseNet, exactly augmented",
+            architecture="densenet",
+            width=16,
+            num_seeds=1,
+        ),
+        _IN_THE_LOOP,
+        *_curve(_LARGE, (256, 1024)),
+        *_curve(_RESNET, (256, 1024)),
+        *_curve(_IN_THE_LOOP, (64, 256, 1024)),
+    ),
+)
+
+PRESETS = {preset.name: preset for preset in (QUICK, FULL)}

@@ -1,0 +1,248 @@
+"""Decides what is in the folder of a study, and what each stage needs and leaves there.
+
+    study.json                  the preset; a folder belongs to one
+    data/films_4.h5 ...         `generate`
+    models/NAME/                `train`: checkpoint, metrics.jsonl, model.eqx
+    results.json, report.html, model_card.md, *.png      `report`
+
+Every stage goes on where it was stopped, and does nothing where it is complete.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxmat._check import JaxmatError
+from jaxmat.io import atomic_path
+from jaxmat.studies.polysilicon._evaluate import evaluate
+from jaxmat.studies.polysilicon._files import DataSet, read
+from jaxmat.studies.polysilicon._generate import generate
+from jaxmat.studies.polysilicon._learn import (
+    METRICS,
+    MODEL,
+    coarse_answers,
+    films_of,
+    train,
+)
+from jaxmat.studies.polysilicon._model_file import read_model
+from jaxmat.studies.polysilicon._presets import (
+    TRAINING_RATIO,
+    Preset,
+    preset,
+)
+from jaxmat.studies.polysilicon._report import write_report
+
+SCHEMA = 1
+STUDY = "study.json"
+DEFAULT = "quick"
+
+_FOLDERS = {"generate": ("data", "models"), "train": ("models",), "report": ()}
+
+
+class Study:
+    """A folder that belongs to one preset; see `open_study`."""
+
+    def __init__(self, folder: Path, wanted: Preset):
+        self.folder, self.preset = folder, wanted
+
+    def remove(self, stage: str) -> None:
+        """Remove data or models that a stage, and those after it, made."""
+        for name in _FOLDERS[stage]:
+            if (self.folder / name).exists():
+                shutil.rmtree(self.folder / name)
+
+    def generate(self, *, workers: int | None = None, progress: bool = True) -> None:
+        """Make the films and their labels, or what is missing of them.
+
+        Raises:
+            JaxmatError: as `generate`.
+        """
+        (self.folder / "data").mkdir(exist_ok=True)
+        for ratio, parameters, count in self.preset.files():
+            path = self._films(ratio)
+            generate(
+                path, parameters, num_samples=count, workers=workers, progress=progress
+            )
+
+    def train(self, *, progress: bool = True) -> None:
+        """Train what is not trained yet.
+
+        Raises:
+            JaxmatError: if there are no data, or a training fails.
+        """
+        runs = [run for run in self.preset.runs() if not self._model(run[0]).exists()]
+        if not runs:
+            return
+        data = self.data()
+        factor = self.preset.factor
+        sets = {}
+        for name in ("train", "validation"):
+            cache = self.folder / "data" / f"coarse_{name}.npy"
+            sets[name] = (data[name], coarse_answers(data[name], factor, cache))
+        for name, model, seed in runs:
+            if progress:
+                print(name, file=sys.stderr)
+            films, validation = (
+                films_of(one, coarse if model.in_the_loop else None)
+                for one, coarse in sets.values()
+            )
+            train(
+                model,
+                seed,
+                data["train"],
+                films,
+                validation,
+                folder=self._model(name).parent,
+                factor=factor,
+                progress=progress,
+            )
+
+    def report(self, *, command: str = "") -> dict[str, Any]:
+        """Compare the models with the baselines and write what came out.
+
+        Args:
+            command: how it was called, kept as provenance.
+
+        Returns:
+            The content of `results.json`.
+
+        Raises:
+            JaxmatError: if data or models are missing.
+        """
+        missing = [n for n, _, _ in self.preset.runs() if not self._model(n).exists()]
+        if missing:
+            raise JaxmatError(
+                f"`{self.folder}` lacks {len(missing)} trained models, the first is "
+                f"`{missing[0]}`; run `jaxmat polysilicon train` first."
+            )
+        models = {
+            model.title: [read_model(self._model(name))[1] for name in model.names]
+            for model in self.preset.models
+        }
+        evaluation = evaluate(self.data(), models, factor=self.preset.factor)
+        histories = {
+            name: _read_lines(self._model(name).with_name(METRICS))
+            for name, _, _ in self.preset.runs()
+        }
+        return write_report(
+            self.folder, self.preset, evaluation, histories, command=command
+        )
+
+    def data(self) -> dict[str, DataSet]:
+        """The training, validation and test sets, by name.
+
+        Raises:
+            JaxmatError: if a file is missing, or holds other films.
+        """
+        found = {}
+        for ratio, parameters, count in self.preset.files():
+            path = self._films(ratio)
+            if not path.exists():
+                raise JaxmatError(
+                    f"`{self.folder}` has no complete `{path.name}`; run `jaxmat "
+                    "polysilicon generate` first."
+                )
+            data = read(path)
+            if data.parameters != parameters or data.num_samples < count:
+                raise JaxmatError(
+                    f"`{path.name}` holds {data.num_samples} films of "
+                    f"{data.parameters}, wanted are {count} of {parameters}; run "
+                    "`jaxmat polysilicon generate --overwrite`."
+                )
+            found[f"test_{ratio}"] = data.select(slice(self.preset.num_test))
+            if ratio == TRAINING_RATIO:
+                first = self.preset.num_test
+                second = first + self.preset.num_validation
+                found["validation"] = data.select(slice(first, second))
+                found["train"] = data.select(slice(second, count))
+        return found
+
+    def _films(self, ratio: int) -> Path:
+        return self.folder / "data" / f"films_{ratio}.h5"
+
+    def _model(self, name: str) -> Path:
+        return self.folder / "models" / name / MODEL
+
+
+def open_study(path: str | os.PathLike, name: str | None = None) -> Study:
+    """The study in a folder, which is created if it does not exist.
+
+    Args:
+        path: the folder; its parent must exist.
+        name: of a preset; that of the folder if None, or "quick" for a new one.
+
+    Returns:
+        The study.
+
+    Raises:
+        JaxmatError: if there is no such preset, or the folder cannot be written, holds
+            something else, or a study of another preset.
+    """
+    folder = Path(path)
+    stored = _stored(folder)
+    wanted = preset(name or (stored or {}).get("name", DEFAULT))
+    return open_with(folder, wanted)
+
+
+def open_with(folder: Path, wanted: Preset) -> Study:
+    """As `open_study`, for a preset of one's own."""
+    stored = _stored(folder)
+    described = json.loads(json.dumps(dataclasses.asdict(wanted)))
+    if stored is None:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise JaxmatError(
+                f"`{folder}` holds something else than a study of films; choose a new "
+                "folder."
+            )
+        _create(folder, described)
+    elif stored != described:
+        other = stored.get("name")
+        difference = (
+            f"belongs to the preset {other!r}"
+            if other != wanted.name
+            else f"was made with another version of the preset {other!r}"
+        )
+        raise JaxmatError(f"`{folder}` {difference}; choose another folder.")
+    return Study(folder, wanted)
+
+
+def _create(folder: Path, described: Mapping[str, Any]) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise JaxmatError(
+            f"cannot create `{folder}`: {error.strerror}; choose a place in an "
+            "existing folder that you may write to."
+        ) from error
+    content = {"schema": SCHEMA, "preset": described}
+    with atomic_path(folder / STUDY) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _stored(folder: Path) -> dict[str, Any] | None:
+    """The preset that a folder belongs to, or None.
+
+    Raises:
+        JaxmatError: if its description cannot be read.
+    """
+    file = folder / STUDY
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_text())
+        if content["schema"] == SCHEMA:
+            return dict(content["preset"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise JaxmatError(
+        f"`{file}` is damaged or of another version; choose another folder."
+    )
+
+
+def _read_lines(path: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
