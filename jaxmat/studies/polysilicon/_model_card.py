@@ -20,8 +20,8 @@ def model_card(preset: Preset, evaluation: Evaluation, *, command: str) -> str:
     constants = ", ".join(f"{name} {value:g}" for name, value in SILICON.items())
     ahead = _ahead(preset, evaluation)
     verdict = (
-        "Their R2 is above that of every baseline at every size, with its whole 95 % "
-        f"interval: {', '.join(ahead)}. For the other models, use the best baseline."
+        "Above every baseline at every size, with the whole 95 % interval of R2: "
+        f"{', '.join(ahead)}. In place of the other models, use the best baseline."
         if ahead
         else "None of the models is above the best baseline at every size with the "
         "whole 95 % interval of its R2: use that baseline."
