@@ -27,7 +27,7 @@ import jaxmat
 from jaxmat._check import JaxmatError
 from jaxmat.cells import BOUNDARIES
 from jaxmat.studies import polycrystal
-from jaxmat.studies.polysilicon._command import add_polysilicon
+from jaxmat.studies.polysilicon import add_polysilicon
 
 JSON_KEYS = (
     *("effective_stiffness_voigt", "voigt_bound", "reuss_bound"),
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except JaxmatError as error:
         return _fail(str(error))
     except MemoryError:
-        return _fail("the map does not fit into memory; give a smaller --resolution.")
+        return _fail("this does not fit into memory; give a coarser map or film.")
     except OSError as error:
         where = f"`{error.filename}`: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}.")

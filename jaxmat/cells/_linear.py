@@ -139,7 +139,7 @@ class LinearProblem:
         )
         return method.displacement(u, eps_bar), eps, sig
 
-    def solver(self, *, rtol: Scalar, max_steps: Count) -> Callable[[Array], Solution]:
+    def solver(self, *, rtol: Scalar, max_steps: Count) -> Callable[[Nodal], Solution]:
         """The map from `load(eps_bar)` to the fluctuation, differentiable."""
         precondition = self.discretisation.preconditioner(self.mean_stiffness)
 

@@ -1,4 +1,7 @@
-"""Polysilicon films: stochastic volume elements, their stiffness, and its scatter."""
+"""Polysilicon films: stochastic volume elements, their stiffness, and its scatter.
+
+Networks and the whole study are in `learning`, which loads flax and optax.
+"""
 
 from jaxmat.studies.polysilicon._apparent import (
     apparent_stiffness as apparent_stiffness,
@@ -12,6 +15,7 @@ from jaxmat.studies.polysilicon._baselines import Baselines as Baselines
 from jaxmat.studies.polysilicon._baselines import Prediction as Prediction
 from jaxmat.studies.polysilicon._baselines import fit_baselines as fit_baselines
 from jaxmat.studies.polysilicon._coarse import coarse_solver as coarse_solver
+from jaxmat.studies.polysilicon._command import add_polysilicon as add_polysilicon
 from jaxmat.studies.polysilicon._files import DataSet as DataSet
 from jaxmat.studies.polysilicon._files import merge as merge
 from jaxmat.studies.polysilicon._files import read as read
@@ -27,3 +31,6 @@ from jaxmat.studies.polysilicon._metrics import mean_error as mean_error
 from jaxmat.studies.polysilicon._metrics import r2 as r2
 from jaxmat.studies.polysilicon._metrics import scatter_error as scatter_error
 from jaxmat.studies.polysilicon._metrics import score as score
+from jaxmat.studies.polysilicon._presets import Model as Model
+from jaxmat.studies.polysilicon._presets import Preset as Preset
+from jaxmat.studies.polysilicon._presets import preset as preset
