@@ -135,7 +135,7 @@ def estimates(data: DataSet, factor: int) -> dict[str, Prediction]:
         Predictions by name; "hill" has the mean of the moduli of Voigt and Reuss.
     """
     found = {}
-    mean = per_film(lambda image: jnp.mean(image, (0, 1)), data)
+    mean = per_film(_mean, data)
     for name, average in AVERAGES.items():
         stiffness = np.asarray(average(jnp.asarray(mean)))
         found[name] = _prediction(stiffness)
@@ -167,35 +167,46 @@ def two_point_features(data: DataSet) -> Float[np.ndarray, "films features"]:
         for j in lattice
         if (i, j) >= (0, 0) and LAG * np.hypot(i, j) <= REACH
     )
-    periodic = data.parameters.periodic
-    return per_film(functools.partial(_statistics, lags=lags, periodic=periodic), data)
+    return per_film(_statistics(lags, data.parameters.periodic), data)
 
 
-@full_precision
-def _statistics(image: Channels, lags, periodic: bool) -> Float[Array, " features"]:
+@functools.cache
+def _statistics(
+    lags: tuple[tuple[int, int], ...], periodic: bool
+) -> Callable[[Channels], Float[Array, " features"]]:
     """Means of the channels, then of their products at every lag."""
-    found = [jnp.mean(image, (0, 1))]
-    for i, j in lags:  # i >= 0
-        if periodic:
-            here, there = image, jnp.roll(image, (-i, -j), (0, 1))
-        else:
-            x, y, _ = image.shape
-            here = image[: x - i, max(0, -j) : y - max(0, j)]
-            there = image[i:, max(0, j) : y - max(0, -j)]
-        products = jnp.einsum("xya,xyb->ab", here, there)
-        found.append(jnp.ravel(products) / (here.size / 2))
-    return jnp.concatenate(found)
+
+    @full_precision
+    def of_image(image: Channels) -> Float[Array, " features"]:
+        found = [_mean(image)]
+        for i, j in lags:  # i >= 0
+            if periodic:
+                here, there = image, jnp.roll(image, (-i, -j), (0, 1))
+            else:
+                x, y, _ = image.shape
+                here = image[: x - i, max(0, -j) : y - max(0, j)]
+                there = image[i:, max(0, j) : y - max(0, -j)]
+            products = jnp.einsum("xya,xyb->ab", here, there)
+            found.append(jnp.ravel(products) / (here.size / 2))
+        return jnp.concatenate(found)
+
+    return of_image
+
+
+def _mean(image: Channels) -> Float[Array, "2"]:
+    """Mean channels of a film."""
+    return jnp.mean(image, (0, 1))
 
 
 def per_film(function: Callable[[Channels], Array], data: DataSet) -> np.ndarray:
     """A function of the channels of one film, of every film in turn."""
-
-    @jax.jit
-    def of_film(grain, theta):
-        return function(channels(theta)[grain])
-
     films = zip(data.grain, data.theta, strict=True)
-    return np.stack([np.asarray(of_film(*film)) for film in films])
+    return np.stack([np.asarray(_of_film(function, *film)) for film in films])
+
+
+@jax.jit(static_argnums=0)
+def _of_film(function: Callable[[Channels], Array], grain: Array, theta: Array):
+    return function(channels(theta)[grain])
 
 
 def _prediction(stiffness: np.ndarray) -> Prediction:

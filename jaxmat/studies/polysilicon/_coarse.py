@@ -16,6 +16,7 @@ So: the dual average, and "reduced" elements where they can be used. Blocks of 2
 8 pixels have the same mean then, that of the exact answer.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -32,6 +33,7 @@ from jaxmat.studies.polysilicon._averages import dual_average
 Channels = Float[Array, "x y 2"]
 
 
+@functools.cache  # one function for the same options: JAX compiles by identity
 def coarse_solver(
     factor: int, *, boundary: str = "periodic", rtol: float = RTOL
 ) -> Callable[[Channels], Float[Array, "3 3"]]:

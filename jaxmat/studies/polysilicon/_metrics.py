@@ -19,29 +19,46 @@ from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
 
-Values = Float[Array | np.ndarray, "films *shape"]
-Metric = Callable[[Values, Values], float]
+Values = Float[Array | np.ndarray, "..."]  # one, or a matrix, for each film
+Counts = Float[np.ndarray, "resamples films"]
+Scores = np.ndarray | np.floating  # a number, or one per resample
+Metric = Callable[..., Scores]
 
 RESAMPLES = 2000
 
 
-def r2(predicted: Values, true: Values) -> float:
-    """Share of the variance that is predicted; 1 is perfect, 0 a constant."""
-    predicted, true = _rows(predicted, true)
-    return float(1 - _square(predicted - true) / _square(true - true.mean(0)))
+def r2(predicted: Values, true: Values, counts: Counts | None = None) -> Scores:
+    """Share of the variance that is predicted; 1 is perfect, 0 a constant.
+
+    Args:
+        predicted: one value per film.
+        true: likewise.
+        counts: how often each film counts, one row per resample; None is once.
+
+    Returns:
+        A number, or one per resample.
+
+    Raises:
+        JaxmatError: if the two have different shapes, or hold fewer than two films.
+    """
+    predicted, true, counts = _rows(predicted, true, counts)
+    square = np.sum((predicted - true) ** 2, axis=1)
+    return 1 - counts @ square / len(true) / _variance(true, counts)
 
 
-def mean_error(predicted: Values, true: Values) -> float:
-    """Mean absolute error, in the unit of the values."""
-    predicted, true = _rows(predicted, true)
-    return float(np.mean(np.linalg.norm(predicted - true, axis=1)))
+def mean_error(predicted: Values, true: Values, counts: Counts | None = None) -> Scores:
+    """Mean absolute error, in the unit of the values; arguments as those of `r2`."""
+    predicted, true, counts = _rows(predicted, true, counts)
+    return counts @ np.linalg.norm(predicted - true, axis=1) / len(true)
 
 
-def scatter_error(predicted: Values, true: Values) -> float:
-    """Relative error of the standard deviation over the set."""
-    predicted, true = _rows(predicted, true)
-    found, wanted = (_square(x - x.mean(0)) ** 0.5 for x in (predicted, true))
-    return float(abs(found - wanted) / wanted)
+def scatter_error(
+    predicted: Values, true: Values, counts: Counts | None = None
+) -> Scores:
+    """Relative error of the standard deviation over the set; arguments as of `r2`."""
+    predicted, true, counts = _rows(predicted, true, counts)
+    found, wanted = (np.sqrt(_variance(x, counts)) for x in (predicted, true))
+    return np.abs(found - wanted) / wanted
 
 
 METRICS: dict[str, Metric] = {
@@ -62,7 +79,7 @@ def bootstrap(
     """Percentile interval of a metric under paired resampling of the films.
 
     Args:
-        metric: of a prediction and the truth.
+        metric: one of those here.
         predicted: one value per film.
         true: likewise.
         seed: of the resampling.
@@ -74,12 +91,11 @@ def bootstrap(
     Raises:
         JaxmatError: if the two have different shapes, or hold fewer than two films.
     """
-    predicted, true = _rows(predicted, true)
-    draw = np.random.default_rng(seed)
-    found = []
-    for _ in range(RESAMPLES):
-        films = draw.integers(len(true), size=len(true))
-        found.append(metric(predicted[films], true[films]))
+    num = len(true)
+    draws = np.random.default_rng(seed).integers(num, size=(RESAMPLES, num))
+    cells = draws + num * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=RESAMPLES * num)
+    found = metric(predicted, true, counts.reshape(RESAMPLES, num).astype(float))
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(found, [tail, 100 - tail])
     return float(low), float(high)
@@ -101,23 +117,30 @@ def score(predicted: Values, true: Values, *, seed: int = 0) -> dict[str, object
     """
     found: dict[str, object] = {}
     for name, metric in METRICS.items():
-        found[name] = metric(predicted, true)
+        found[name] = float(metric(predicted, true))
         found[f"{name}_interval"] = bootstrap(metric, predicted, true, seed=seed)
     return found
 
 
-def _rows(predicted: Values, true: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Both as one row per film."""
+def _rows(
+    predicted: Values, true: Values, counts: Counts | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prediction and truth as one row per film, and how often each film counts."""
     if predicted.shape != true.shape:
         raise JaxmatError(
             f"{predicted.shape} values are predicted, but {true.shape} are true; give "
             "one for each film."
         )
-    if len(true) < 2:
-        raise JaxmatError(f"{len(true)} films have no scatter; give 2 or more.")
-    rows = (len(true), -1)
-    return np.asarray(predicted, float).reshape(rows), np.asarray(true).reshape(rows)
+    num = len(true)
+    if num < 2:
+        raise JaxmatError(f"{num} films have no scatter; give 2 or more.")
+    counts = np.ones(num) if counts is None else counts
+    predicted, true = (np.asarray(x, float) for x in (predicted, true))
+    return predicted.reshape(num, -1), true.reshape(num, -1), counts
 
 
-def _square(x: np.ndarray) -> float:
-    return float(np.sum(x * x))
+def _variance(x: np.ndarray, counts: np.ndarray) -> Scores:
+    """Mean squared distance from the mean."""
+    num, x = len(x), x - x.mean(0)  # before it is squared: the mean is the larger part
+    mean = counts @ x / num
+    return counts @ np.sum(x * x, axis=1) / num - np.sum(mean * mean, axis=-1)

@@ -46,7 +46,7 @@ class Store:
             if file == self._path or error.__cause__ is None:
                 raise
             _log.warning("%s Its samples are computed again.", error)
-            file.unlink()
+            os.remove(file)
             return
         check_same(self._path, held.parameters, parameters)
         self._files.append(file)
@@ -69,7 +69,7 @@ class Store:
             merge(self._files, self._parts / self._path.name)
             os.replace(self._parts / self._path.name, self._path)
             for file in self._parts.glob(_CHUNKS):
-                file.unlink()
+                os.remove(file)
 
 
 @contextlib.contextmanager

@@ -22,9 +22,10 @@ import jax
 import numpy as np
 
 from jaxmat._check import JaxmatError
+from jaxmat._types import Count, Stiffness
 from jaxmat.studies.polysilicon._apparent import apparent_stiffness
 from jaxmat.studies.polysilicon._files import DataSet, versions
-from jaxmat.studies.polysilicon._film import Parameters, draw_film
+from jaxmat.studies.polysilicon._film import Film, Parameters, draw_film
 
 MAX_LOSSES = 3
 """How often in a row a worker may be lost over one chunk."""
@@ -147,7 +148,7 @@ def samples(parameters: Parameters, index: np.ndarray) -> DataSet:
 
 
 @jax.jit(static_argnums=0)
-def _sample(parameters: Parameters, index: int):
+def _sample(parameters: Parameters, index: int | Count) -> tuple[Film, Stiffness]:
     film = draw_film(parameters, index)
     return film, apparent_stiffness(film)
 
