@@ -41,7 +41,7 @@ _Arguments = ParamSpec("_Arguments")
 _Answer = TypeVar("_Answer")
 
 
-def _precise(function: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
+def precise(function: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _Answer]:
     """The function with matrix products that use all bits of their factors."""
 
     @functools.wraps(function)
@@ -52,7 +52,7 @@ def _precise(function: Callable[_Arguments, _Answer]) -> Callable[_Arguments, _A
     return precise
 
 
-@_precise
+@precise
 def apparent_modulus(stiffness: PlaneStiffness, direction: Float[Array, "2"]) -> Scalar:
     """Young's modulus of a film in plane stress, pulled along a direction in its plane.
 
@@ -73,7 +73,7 @@ def apparent_modulus(stiffness: PlaneStiffness, direction: Float[Array, "2"]) ->
     return 1 / (stress @ jnp.linalg.solve(stiffness, stress))
 
 
-@_precise
+@precise
 def relative_exp(coordinates: Coordinates, reference: PlaneStiffness) -> PlaneStiffness:
     """Stiffness L exp(S) L^T, symmetric positive definite for any S, and smooth in it.
 
@@ -94,7 +94,7 @@ def relative_exp(coordinates: Coordinates, reference: PlaneStiffness) -> PlaneSt
     return root @ root.T  # positive by construction
 
 
-@_precise
+@precise
 def relative_log(stiffness: PlaneStiffness, reference: PlaneStiffness) -> Coordinates:
     """The S of `relative_exp`: what a network has to say for this stiffness.
 
@@ -164,7 +164,7 @@ def _log(ratio: Coordinates) -> Coordinates:
 
 
 @_log.defjvp
-@_precise
+@precise
 def _log_jvp(primals, tangents):
     (ratio,), (change,) = primals, tangents
     log = _log(ratio)
