@@ -40,7 +40,7 @@ def transform_image(image: Image, element: Element, encoding: str) -> Image:
     """Turn or reflect a film: its pixels and, with them, its crystals.
 
     Args:
-        image: of a square film, encoded by `encode`.
+        image: of a square film.
         element: 0 to 7, where 0 is the identity; may be traced.
         encoding: "fourfold" or "grey".
 
@@ -80,8 +80,7 @@ def transform_stiffness(
             f"`stiffness` has shape {tuple(stiffness.shape)}, expected (..., 3, 3): "
             "Mandel components 11, 22, 12 of a plane."
         )
-    m = mandel.rotation(symmetry_matrix(element)).astype(stiffness.dtype)
-    return _turn(m, stiffness)
+    return _turned(stiffness, symmetry_matrix(element))
 
 
 def symmetry_matrix(element: Element) -> Float[Array, "2 2"]:
@@ -105,8 +104,9 @@ def move_pixels_only(image: Image, element: Element) -> Image:
     """Move the pixels of a square film and leave its crystals: *not* a film turned.
 
     With the label left as it is too, this is how photographs are augmented. For the
-    four turns it is right, by the symmetry of cubic crystals; a film reflected without
-    its crystals has another stiffness. It is here to show what wrong labels cost.
+    four turns it is right: cubic crystals do not notice them, nor does the stiffness of
+    a film of them. Reflected without its crystals, the film has another stiffness. It
+    is here to show what wrong labels cost.
 
     Args:
         image: of a square film.
@@ -181,14 +181,16 @@ class Symmetrised(eqx.Module):
         def seen_from(element):
             there = self.model(transform_image(image, element, self.encoding), key=key)
             check_shape("model(image)", there, (3, 3), hint="only a stiffness turns")
-            m = mandel.rotation(symmetry_matrix(element)).astype(there.dtype)
-            return _turn(m.T, there)
+            return _turned(there, symmetry_matrix(element).T)
 
         return jnp.mean(jax.vmap(seen_from)(jnp.arange(NUM_SYMMETRIES)), axis=0)
 
 
 @full_precision
-def _turn(m: Float[Array, "3 3"], stiffness: Array) -> Array:
+def _turned(
+    stiffness: Float[Array, "*labels 3 3"], q: Float[Array, "2 2"]
+) -> Float[Array, "*labels 3 3"]:
+    m = mandel.rotation(q).astype(stiffness.dtype)
     return m @ stiffness @ m.T
 
 

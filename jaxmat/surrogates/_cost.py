@@ -26,7 +26,7 @@ def cost(network: Frozen, shape: tuple[int, int, int]) -> Cost:
     """Parameters of a network, and multiplications of its convolutions per pixel.
 
     Args:
-        network: the network.
+        network: the network; the shapes of its weights suffice (`jax.eval_shape`).
         shape: height, width and channels of an image; the work per pixel hardly
             depends on the size.
 
@@ -36,7 +36,8 @@ def cost(network: Frozen, shape: tuple[int, int, int]) -> Cost:
     Raises:
         JaxmatError: if the network does not take such an image.
     """
-    program = jax.make_jaxpr(network)(jax.ShapeDtypeStruct(shape, jnp.float32))
+    image = jax.ShapeDtypeStruct(shape, jnp.float32)
+    program = jax.make_jaxpr(lambda network, image: network(image))(network, image)
     return Cost(
         parameters=sum(leaf.size for leaf in jax.tree.leaves(network.weights)),
         multiply_adds_per_pixel=_multiply_adds(program) / (shape[0] * shape[1]),

@@ -42,8 +42,9 @@ def test_the_solver_gives_a_transformed_film_the_transformed_stiffness(
         turned = transform_image(image, element, encoding)
         return solve(angles(turned, encoding), boundary)
 
-    labels = jax.vmap(transform_stiffness, (None, 0))(solve(theta, boundary), ELEMENTS)
-    np.testing.assert_allclose(jax.vmap(solved)(ELEMENTS), labels, **SOLVED)
+    found = jax.vmap(solved)(ELEMENTS)  # the first is the film as it was
+    labels = jax.vmap(transform_stiffness, (None, 0))(found[0], ELEMENTS)
+    np.testing.assert_allclose(found, labels, **SOLVED)
     # The film is anisotropic enough to tell the elements apart.
     assert np.ptp(labels, axis=0).max() > 1
 
@@ -55,7 +56,8 @@ def test_moving_the_pixels_only_is_wrong_for_reflections(theta, encode, angles, 
     def solved(element):
         return solve(angles(move_pixels_only(image, element), "fourfold"))
 
-    errors = jnp.abs(jax.vmap(solved)(ELEMENTS) - solve(theta)).max((1, 2))
+    found = jax.vmap(solved)(ELEMENTS)
+    errors = jnp.abs(found - found[0]).max((1, 2))
     # A quarter turn leaves cubic crystals as they are. All of them answer equal biaxial
     # strain alike, so that the film does, exactly: its stiffness survives the turn too.
     turns = jnp.linalg.det(jax.vmap(symmetry_matrix)(ELEMENTS)) > 0
@@ -138,12 +140,10 @@ def test_augmenting_draws_the_symmetries_and_the_shifts(theta, encode):
 
 
 def test_a_symmetrised_model_is_equivariant(theta, encode, stir, rngs):
-    network = stir(ResNet(2, 6, width=4, depths=(1, 1), rngs=rngs))
-    labels = jnp.diag(jnp.array([150.0, 150.0, 100.0])) + jnp.stack(
-        [jnp.eye(3), jnp.ones((3, 3)), jnp.diag(jnp.arange(3.0))]
-    )
+    network = stir(ResNet(2, 6, width=4, depths=(1,), rngs=rngs))
     noise = jax.random.normal(jax.random.key(1), (9, 3, 3))
-    model = Surrogate(network, SPDHead.of(labels[0] + noise @ noise.mT))
+    labels = jnp.diag(jnp.array([150.0, 140.0, 100.0])) + noise @ noise.mT
+    model = Surrogate(network, SPDHead.of(labels))
     image = encode(theta, "fourfold")
 
     def errors(model):

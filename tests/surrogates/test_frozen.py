@@ -48,8 +48,7 @@ def test_it_answers_like_the_network_compiled_and_batched(kind):
     # Single precision, sums of some hundred terms.
     close = {"rtol": 1e-5, "atol": 1e-6}
     batch = jax.jit(lambda net, images: jax.vmap(net)(images))(net, images)
-    for image, answer in zip(images[:2], batch, strict=False):
-        np.testing.assert_allclose(model(image), answer, **close)
+    np.testing.assert_allclose(batch[2], model(images[2]), **close)
 
 
 def test_a_batch_of_images_is_one_batch_for_every_convolution():
@@ -124,19 +123,18 @@ def test_held_networks_pass_derivatives_on_but_take_none():
     net = without_zeros(Frozen(network()))
     both = {"net": net, "scale": jnp.ones(())}
 
-    @jax.jit
     def answer(both, image):
         return jnp.sum(both["scale"] * both["net"](image))
 
     image = films(8, 8, 2)
-    slopes = jax.jit(jax.grad(answer, argnums=(0, 1)))
-    free, through = slopes(both, image)
-    held, still_through = slopes(hold(both), image)
+    slopes = jax.jit(jax.value_and_grad(answer, argnums=(0, 1)))
+    value, (free, through) = slopes(both, image)
+    same, (held, still_through) = slopes(hold(both), image)
     np.testing.assert_array_equal(still_through, through)
     assert held["scale"] == free["scale"] != 0
     assert all(jnp.all(leaf == 0) for leaf in jax.tree.leaves(held["net"]))
     assert all(jnp.any(leaf != 0) for leaf in jax.tree.leaves(free["net"]))
-    assert answer(hold(both), image) == answer(both, image)
+    assert same == value
 
 
 @pytest.mark.parametrize("image_type", ["float32", "float64", "bfloat16"])

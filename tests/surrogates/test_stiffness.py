@@ -94,10 +94,9 @@ def test_derivatives_are_finite_and_right_where_eigenvalues_are_equal(
     check_grads(
         lambda c: log(symmetric(c), reference),
         (stiffness,),
-        order=2,
-        modes=["rev"],
+        order=1,
+        modes=["fwd", "rev"],
         eps=1e-3,
-        atol=1e-5,
     )
 
 

@@ -164,7 +164,7 @@ def relaxed_image(film: Film, width: float | Scalar) -> Channels:
     grid, period = parameters.grid, parameters.period
 
     def squares(axis: int) -> Float[Array, "grains pixels"]:
-        apart = grid.centres()[axis] - film.seeds[:, axis, None]
+        apart = jnp.asarray(grid.centres()[axis]) - film.seeds[:, axis, None]
         return (apart - period * jnp.round(apart / period)) ** 2
 
     distance = squares(0)[:, :, None] + squares(1)[:, None, :]
@@ -244,7 +244,7 @@ def _corrected(
 @jax.jit
 def _confirm(film: Film) -> Scalar:
     """Young's modulus by the solver that makes the labels, GPa."""
-    return youngs_modulus(apparent_stiffness(film))
+    return jnp.asarray(youngs_modulus(apparent_stiffness(film)))
 
 
 def _check_arguments(film: Film, free: tuple[str, ...], num_steps: int) -> None:

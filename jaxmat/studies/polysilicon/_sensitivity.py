@@ -95,7 +95,7 @@ def modulus_of(model: Model) -> Callable[[Channels], Scalar]:
         if shape == ():
             return answer
         if shape == (3, 3):
-            return youngs_modulus(answer)
+            return jnp.asarray(youngs_modulus(answer))
         what = type(answer).__name__ if shape is None else f"an array of shape {shape}"
         raise JaxmatError(
             f"a model answered {what} for one film; give one that answers a modulus or "
