@@ -16,6 +16,9 @@ from jaxmat.studies.polysilicon._baselines import Prediction as Prediction
 from jaxmat.studies.polysilicon._baselines import fit_baselines as fit_baselines
 from jaxmat.studies.polysilicon._coarse import coarse_solver as coarse_solver
 from jaxmat.studies.polysilicon._command import add_polysilicon as add_polysilicon
+from jaxmat.studies.polysilicon._design import Design as Design
+from jaxmat.studies.polysilicon._design import design as design
+from jaxmat.studies.polysilicon._design import relaxed_image as relaxed_image
 from jaxmat.studies.polysilicon._files import DataSet as DataSet
 from jaxmat.studies.polysilicon._files import merge as merge
 from jaxmat.studies.polysilicon._files import read as read
@@ -34,3 +37,8 @@ from jaxmat.studies.polysilicon._metrics import score as score
 from jaxmat.studies.polysilicon._presets import Model as Model
 from jaxmat.studies.polysilicon._presets import Preset as Preset
 from jaxmat.studies.polysilicon._presets import preset as preset
+from jaxmat.studies.polysilicon._sensitivity import Agreement as Agreement
+from jaxmat.studies.polysilicon._sensitivity import (
+    gradient_agreement as gradient_agreement,
+)
+from jaxmat.studies.polysilicon._sensitivity import pixel_solver as pixel_solver

@@ -130,18 +130,20 @@ def design(
         key=jax.random.key(0),
         progress=progress,
     )
-    measure = jax.jit(modulus)
+    # One program measures and corrects: compiling takes longer than all steps.
+    observe = jax.jit(jax.value_and_grad(modulus))
     film = _put_back(dataclasses.replace(film, **run.value))
-    relaxed = float(measure(picture(film, WIDTHS[-1])))
+    relaxed, _ = observe(picture(film, WIDTHS[-1]))
     film = _rounded(film) if "seeds" in free else film
-    rounded = float(measure(_image(film, 0.0)))
+    rounded, _ = observe(_image(film, 0.0))
     if "theta" in free and not isinstance(objective, str):
-        film = _corrected(film, objective, modulus)
+        film = _corrected(film, objective, observe)
+    predicted, _ = observe(_image(film, 0.0))
     info = Design(
         history=run.info.history["modulus"],
-        relaxed=relaxed,
-        rounded=rounded,
-        predicted=float(measure(_image(film, 0.0))),
+        relaxed=float(relaxed),
+        rounded=float(rounded),
+        predicted=float(predicted),
         modulus=float(_confirm(film)),
     )
     return Solution(film, info)
@@ -221,24 +223,31 @@ def _rounded(film: Film) -> Film:
 
 
 def _corrected(
-    film: Film, target: float, modulus: Callable[[Channels], Scalar]
+    film: Film, target: float, observe: Callable[[Channels], tuple[Scalar, Channels]]
 ) -> Film:
-    """The film turned, as little as possible, until it has the modulus."""
+    """The film turned, as little as possible, until it has the modulus.
 
-    @jax.jit
-    def step(film: Film) -> Film:
-        def of_theta(theta):
-            return modulus(channels(theta)[film.grain])
+    Args:
+        film: one film.
+        target: the modulus, GPa.
+        observe: modulus and its gradient with respect to the channels.
 
-        found, slope = jax.value_and_grad(of_theta)(film.theta)
+    Returns:
+        The film with other angles.
+    """
+
+    def image_of(theta):
+        return channels(theta)[film.grain]
+
+    theta = film.theta
+    for _ in range(_NEWTON_STEPS):
+        image, pull_back = jax.vjp(image_of, theta)
+        found, gradient = observe(image)
+        (slope,) = pull_back(gradient)
         # No slope is left where a limit of the single crystal is the target.
         square = jnp.maximum(jnp.sum(slope**2), jnp.finfo(slope.dtype).eps)
-        theta = film.theta + (target - found) / square * slope
-        return _put_back(dataclasses.replace(film, theta=theta))
-
-    for _ in range(_NEWTON_STEPS):
-        film = step(film)
-    return film
+        theta = jnp.mod(theta + (target - found) / square * slope, jnp.pi / 2)
+    return dataclasses.replace(film, theta=theta)
 
 
 @jax.jit
