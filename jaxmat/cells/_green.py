@@ -81,6 +81,18 @@ def nodal_stiffness(
     }
 
 
+def strained(symbols: Symbols, dtype) -> Array:
+    """One for the waves that have a strain, zero for the others; every axis periodic.
+
+    The others are the constants and, for one-point elements, the hourglass waves.
+    """
+    waves = [tuple(jnp.asarray(x, dtype) for x in axis) for axis in symbols]
+    axes = range(len(waves))
+    energy = add(_product([waves[e][0 if e == d else 1] for e in axes]) for d in axes)
+    # The lowest wave has about (2 pi / n)^2 of the highest.
+    return (energy > 1e-12 * jnp.max(energy)).astype(dtype)
+
+
 def inverse(k: Entries) -> Entries:
     """Inverse of the symmetric matrices in `PRECISION`; zero where one is singular.
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxmat import cells, crystals, homogenise
+from jaxmat import cells, crystals, homogenise, rotations
 from jaxmat.materials import LinearElastic
-from jaxmat.microstructure import Grid
+from jaxmat.microstructure import Grid, Microstructure
 
 # The solves are exact to 1e-11; a central difference with step 1e-4 is good to 1e-8 of
 # the third derivative, so 1e-6 relative is the accuracy of the comparison, not of the
@@ -142,3 +142,24 @@ def test_the_cell_is_a_material_with_the_effective_tangent(small, silicon):
     stiffness = tangent(cell, at, None, 1.0)
     exact = homogenise(cell, rtol=1e-9).value
     np.testing.assert_allclose(stiffness, exact, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("discretisation", ["full", "reduced", "fourier"])
+def test_displacements_are_differentiated_under_any_weights(silicon, discretisation):
+    """Weights with a mean and an hourglass: loads that no strain can bear."""
+    grid = Grid((4, 4), (1.0, 1.0))
+    grain = jnp.arange(16, dtype=jnp.int32).reshape(4, 4) % 3
+    axes = jnp.zeros((3, 3)).at[:, 2].set(jnp.array([0.1, 0.5, 1.2]))
+    orientation = jax.vmap(rotations.from_rotation_vector)(axes)
+    film = Microstructure(grid, grain, jnp.zeros((4, 4), jnp.int32), orientation)
+    draw = np.random.default_rng(1)
+
+    def weighted(turned):
+        place = eqx.tree_at(lambda m: m.orientation, film, turned)
+        cell = cells.grid_cell(place, silicon, discretisation=discretisation)
+        load = jnp.array([1.0, -0.3, 0.2, 0.5, -0.7, 0.4])
+        u = cells.local_fields(cell, load, **TIGHT).value.displacement
+        return jnp.sum(u * weights[: u.shape[0], : u.shape[1]])
+
+    weights = jnp.asarray(1 + draw.normal(size=(5, 5, 3)))
+    assert max(directional_error(weighted, orientation)) < 1e-6
