@@ -8,9 +8,9 @@ What this module decides, so that a network trained on small films serves large 
 - Nothing is normalised. Statistics over a batch tie the answer to the films beside it,
   statistics over an image to its size, and both take away the means that decide the
   stiffness. He's initialisation, and residual branches that start at zero, are enough.
-- Halving is a mean over 2 x 2 pixels, never a stride: it aliases less, keeps means as
-  they are, and maps a turned or reflected grid to itself. Sides must be divisible; what
-  padding would add is not part of the film.
+- Fewer pixels are made by means over blocks, never by a stride: they alias less, keep
+  the image's mean, and map a turned or reflected grid to itself. Sides must be
+  divisible; what padding would add is not part of the film.
 - The last layer starts at zero: an untrained network answers zero, which a head turns
   into the mean label, or the coarse solver's.
 
@@ -54,6 +54,8 @@ class AbstractNetwork(nnx.Module):
         out_features: numbers to predict.
         width: channels of the first stage; the others double it one by one.
         depths: blocks of each stage; the sides are halved before each.
+        reduction: side of the blocks of pixels that are averaged before the stem; fine
+            images need no convolution at their own resolution.
         padding: "circular" for periodic films, "reflect" for others.
         dropout: fraction of the features before the last layer left out in training.
         rngs: where the first weights come from, `nnx.Rngs(seed)`.
@@ -69,17 +71,18 @@ class AbstractNetwork(nnx.Module):
         *,
         width: int = WIDTH,
         depths: Sequence[int] = DEPTHS,
+        reduction: int = 1,
         padding: str = "circular",
         dropout: float = 0.0,
         rngs: nnx.Rngs,
     ):
         depths = tuple(depths)
-        _check_sizes(in_channels, out_features, width, depths)
+        _check_sizes(in_channels, out_features, width, depths, reduction)
         check_option("padding", padding, PADDINGS)
         if not 0 <= dropout < 1:
             raise JaxmatError(f"`dropout` is {dropout}; give a fraction in [0, 1).")
         self.in_channels = in_channels
-        self.num_halvings = len(depths)
+        self.reduction, self.num_halvings = reduction, len(depths)
         convolution = partial(_convolution, padding=padding, rngs=rngs)
         self.stem = convolution(in_channels, width)
         stages, channels = [], width
@@ -114,10 +117,10 @@ class AbstractNetwork(nnx.Module):
         Raises:
             JaxmatError: for another number of channels, or sides that cannot be halved.
         """
-        _check_image(image, self.in_channels, self.num_halvings)
-        features = _activate(self.stem(image))
+        _check_image(image, self.in_channels, self.reduction, self.num_halvings)
+        features = _activate(self.stem(_reduce(image, self.reduction)))
         for blocks in self.stages:
-            features = _halve(features)
+            features = _reduce(features, 2)
             for block in blocks:
                 features = block(features)
         means = jnp.mean(features, axis=(0, 1))
@@ -200,17 +203,22 @@ def _convolution(
     )
 
 
-def _halve(features: Image) -> Float[Array, "half_height half_width channels"]:
-    """Mean over 2 x 2 pixels."""
+def _reduce(features: Image, side: int) -> Float[Array, "rows columns channels"]:
+    """Mean over square blocks of pixels."""
     height, width, channels = features.shape
-    blocks = features.reshape(height // 2, 2, width // 2, 2, channels)
+    blocks = features.reshape(height // side, side, width // side, side, channels)
     return jnp.mean(blocks, axis=(1, 3))
 
 
 def _check_sizes(
-    in_channels: int, out_features: int, width: int, depths: tuple[int, ...]
+    in_channels: int,
+    out_features: int,
+    width: int,
+    depths: tuple[int, ...],
+    reduction: int,
 ) -> None:
     sizes = {"in_channels": in_channels, "out_features": out_features, "width": width}
+    sizes["reduction"] = reduction
     sizes |= {f"depths[{k}]": depth for k, depth in enumerate(depths)}
     for name, size in sizes.items():
         if size < 1:
@@ -219,7 +227,9 @@ def _check_sizes(
         raise JaxmatError("`depths` is empty; give the blocks of at least one stage.")
 
 
-def _check_image(image: Image, in_channels: int, num_halvings: int) -> None:
+def _check_image(
+    image: Image, in_channels: int, reduction: int, num_halvings: int
+) -> None:
     """Raise where shapes, which are static, do not fit the network."""
     shape = tuple(image.shape)
     if len(shape) != 3 or shape[-1] != in_channels:
@@ -227,10 +237,9 @@ def _check_image(image: Image, in_channels: int, num_halvings: int) -> None:
             f"`image` has shape {shape}, expected (height, width, {in_channels}): one "
             "image at a time, channels last, batch with jax.vmap."
         )
-    factor = 2**num_halvings
+    factor = reduction * 2**num_halvings
     if any(side % factor or side < 2 * factor for side in shape[:2]):
         raise JaxmatError(
-            f"`image` has {shape[0]} x {shape[1]} pixels, and the network halves its "
-            f"sides {num_halvings} times; give multiples of {factor}, at least "
-            f"{2 * factor}."
+            f"`image` has {shape[0]} x {shape[1]} pixels, and the network reduces its "
+            f"sides {factor} times; give multiples of {factor}, at least {2 * factor}."
         )

@@ -88,6 +88,19 @@ def test_cost_is_what_one_counts_by_hand(rngs):
     np.testing.assert_allclose(found.multiply_adds_per_pixel, per_pixel, rtol=1e-12)
 
 
+def test_a_network_that_reduces_sees_the_means_of_blocks():
+    fine, coarse = (
+        ResNet(2, 3, width=4, depths=(1,), reduction=n, rngs=nnx.Rngs(0))
+        for n in (3, 1)
+    )
+    for net in (fine, coarse):
+        net.last.kernel[...] = jnp.ones_like(net.last.kernel[...])
+    image = film(12, 24, 2)
+    means = image.reshape(4, 3, 8, 3, 2).mean((1, 3))
+    np.testing.assert_allclose(fine(image), coarse(means), rtol=1e-6)
+    assert fine(image)[0] != 0
+
+
 def test_default_networks_train_on_a_laptop():
     # Three times as many in training, at some 20 a nanosecond: 5 ms for 64 x 64 pixels.
     for network in NETWORKS:
@@ -113,6 +126,7 @@ def test_mistakes_are_told_in_a_sentence(monkeypatch, rngs):
         "`dropout` is 1.0": lambda: build(dropout=1.0),
         "`width` is 0": lambda: build(width=0),
         r"`depths\[1\]` is 0": lambda: build(depths=(1, 0)),
+        "`reduction` is 0": lambda: build(reduction=0),
         "`depths` is empty": lambda: build(depths=()),
     }
     for words, mistake in mistakes.items():

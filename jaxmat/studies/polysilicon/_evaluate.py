@@ -14,10 +14,10 @@ from jaxtyping import Float
 from jaxmat.studies.polysilicon._apparent import youngs_modulus
 from jaxmat.studies.polysilicon._baselines import Prediction, fit_baselines
 from jaxmat.studies.polysilicon._files import DataSet
-from jaxmat.studies.polysilicon._learn import predict
+from jaxmat.studies.polysilicon._learn import Films, answers
 from jaxmat.studies.polysilicon._metrics import METRICS, score
 from jaxmat.studies.polysilicon._model_file import Trained
-from jaxmat.studies.polysilicon._presets import RATIOS
+from jaxmat.studies.polysilicon._presets import RATIOS, Model
 
 REFERENCE = {
     "reference CNN, augmented": {4: 0.487, 10: 0.258},
@@ -52,7 +52,8 @@ class Evaluation(NamedTuple):
 
 def evaluate(
     data: Mapping[str, DataSet],
-    models: Mapping[str, Sequence[Trained]],
+    models: Mapping[Model, Sequence[Trained]],
+    given: Callable[[str, bool, str], Films],
     *,
     factor: int,
 ) -> Evaluation:
@@ -60,7 +61,9 @@ def evaluate(
 
     Args:
         data: "train", and "test_4" and so on.
-        models: trained models by title, one for each seed.
+        models: trained, one for each seed.
+        given: what a model is given of a data set: from its name, whether the model has
+            a coarse solver, and the encoding of its images.
         factor: pixels along a block of the coarse solver.
 
     Returns:
@@ -71,10 +74,9 @@ def evaluate(
     for ratio in RATIOS:
         test = data[f"test_{ratio}"]
         said = {name: [one] for name, one in baselines.predict(test).items()}
-        coarse = said[f"coarse solver, {factor} x {factor}"][0].stiffness
-        for title, seeds in models.items():
-            answers = [predict(model, test, coarse) for model in seeds]
-            said[title] = [_prediction(stiffness) for stiffness in answers]
+        for model, seeds in models.items():
+            films = given(f"test_{ratio}", model.in_the_loop, model.encoding)
+            said[model.title] = [_prediction(answers(one, films)) for one in seeds]
         found.true[ratio] = test.youngs_modulus
         found.films[ratio] = test.theta[0][test.grain[0]]
         found.predicted[ratio] = {

@@ -19,15 +19,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, Shaped, UInt8
 
 from jaxmat import surrogates, training
 from jaxmat._types import Scalar
 from jaxmat.io import atomic_path
 from jaxmat.studies.polysilicon._baselines import per_film
-from jaxmat.studies.polysilicon._coarse import Channels, coarse_solver
+from jaxmat.studies.polysilicon._coarse import coarse_solver
 from jaxmat.studies.polysilicon._files import DataSet
-from jaxmat.studies.polysilicon._images import channels
+from jaxmat.studies.polysilicon._images import channels, grey_image
 from jaxmat.studies.polysilicon._model_file import (
     Blueprint,
     Trained,
@@ -45,50 +45,71 @@ REVIEWS = 24
 WARM_UP = 0.05
 """Part of the training in which the learning rate rises."""
 
+_LEVELS = 255  # of grey, beside black
+
 _BATCH = 16  # films that are predicted at once
 
+Image = Float[Array, "x y channels"]
+GreyImages = UInt8[np.ndarray, "films x y"]
 Stiffnesses = Float[np.ndarray, "films 3 3"]
 
 
 class Films(NamedTuple):
     """Films as the training step takes them; the first axis of every array is the film.
 
+    The image is `channels[grain]`. Where grains have no channels of their own, because
+    the image was filtered, every pixel counts as a grain.
+
     Attributes:
         grain: grain of every pixel.
-        channels: of every grain.
+        channels: of every grain, or the grey level of every pixel, 0 to 255.
         labels: the stiffness and, for a model with a coarse solver, its answer, GPa.
     """
 
     grain: Int[Array | np.ndarray, "*films x y"]
-    channels: Float[Array | np.ndarray, "*films grains 2"]
+    channels: Shaped[Array | np.ndarray, "*films grains channels"]
     labels: Float[Array | np.ndarray, "*films labels 3 3"]
 
 
-def films_of(data: DataSet, coarse: Stiffnesses | None) -> Films:
-    """The films of a data set for a training, with or without coarse answers."""
-    labels = (data.stiffness,) if coarse is None else (data.stiffness, coarse)
-    seen = np.asarray(channels(data.theta), np.float32)
-    return Films(data.grain, seen, np.stack(labels, axis=1))
-
-
-def coarse_answers(data: DataSet, factor: int, cache: Path) -> Stiffnesses:
-    """What the coarse solver says of every film, from the cache if it is there.
+def films_of(
+    data: DataSet, coarse: Stiffnesses | None = None, grey: GreyImages | None = None
+) -> Films:
+    """The films of a data set for a training.
 
     Args:
         data: the films.
-        factor: pixels along a block.
-        cache: file that keeps the answers; its folder must exist.
+        coarse: what the coarse solver says, for a model that corrects it.
+        grey: images, for a model that sees them instead of the channels.
 
     Returns:
-        Stiffnesses, GPa.
+        Grains, channels and labels.
     """
-    if cache.exists():
-        return np.load(cache)
-    solve = coarse_solver(factor, boundary=data.parameters.boundary)
-    answers = per_film(solve, data)
-    with atomic_path(cache) as temporary:
-        np.save(temporary, answers)
-    return answers
+    labels = (data.stiffness,) if coarse is None else (data.stiffness, coarse)
+    grain, seen = data.grain, np.asarray(channels(data.theta), np.float32)
+    if grey is not None:
+        pixels = np.arange(grain[0].size).reshape(grain[0].shape)
+        grain = np.broadcast_to(pixels, grain.shape)
+        seen = grey.reshape(len(grey), -1, 1)
+    return Films(grain, seen, np.stack(labels, axis=1))
+
+
+def coarse_answers(data: DataSet, factor: int) -> Stiffnesses:
+    """What the coarse solver says of every film, GPa."""
+    return per_film(coarse_solver(factor, boundary=data.parameters.boundary), data)
+
+
+def grey_images(data: DataSet) -> GreyImages:
+    """The reference's image of every film, in the 256 levels of an image."""
+    images = [np.asarray(grey_image(data.film(k))) for k in range(data.num_samples)]
+    return np.round(_LEVELS * np.stack(images)).astype(np.uint8)
+
+
+def cached(file: Path, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array from a file, which is made if it is not there."""
+    if not file.exists():
+        with atomic_path(file) as temporary:
+            np.save(temporary, compute())
+    return np.load(file)
 
 
 def plan(model: Model, films: Films, data: DataSet, factor: int) -> Blueprint:
@@ -107,6 +128,8 @@ def plan(model: Model, films: Films, data: DataSet, factor: int) -> Blueprint:
         model.architecture,
         model.width,
         model.depths,
+        model.reduction,
+        model.encoding,
         data.parameters.boundary,
         data.parameters.pixels_per_grain,
         factor if model.in_the_loop else None,
@@ -158,6 +181,7 @@ def train(
         functools.partial(
             _training_loss,
             regime=model.regime,
+            encoding=model.encoding,
             periodic=data.parameters.periodic,
             step=factor if model.in_the_loop else 1,
         ),
@@ -180,33 +204,45 @@ def train(
 
 
 def predict(
-    model: Trained, data: DataSet, coarse: Stiffnesses | None = None
+    model: Trained, data: DataSet, *, encoding: str = "fourfold"
 ) -> Stiffnesses:
     """Stiffness that a trained model gives every film, GPa.
 
     Args:
         model: a trained model.
         data: the films; labels are not looked at.
-        coarse: what the coarse solver says, if it is known; else it is asked.
+        encoding: of the images that the model was trained on.
 
     Returns:
         Stiffnesses.
     """
-    if coarse is None and isinstance(model, surrogates.PhysicsInTheLoop):
-        coarse = per_film(model.coarse, data)
-    films = films_of(data, coarse)
+    in_the_loop = isinstance(model, surrogates.PhysicsInTheLoop)
+    coarse = per_film(model.coarse, data) if in_the_loop else None
+    grey = grey_images(data) if encoding == "grey" else None
+    return answers(model, films_of(data, coarse, grey))
+
+
+def answers(model: Trained, films: Films) -> Stiffnesses:
+    """Stiffness that a trained model gives films, GPa."""
     return np.asarray(_answers(model, jax.tree.map(jnp.asarray, films)), float)
 
 
 @eqx.filter_jit
 def _answers(model: Trained, films: Films) -> Float[Array, "films 3 3"]:
     def answer(film: Films):
-        image = film.channels[film.grain]
+        image = _image(film)
         if isinstance(model, surrogates.PhysicsInTheLoop):
             return model.correct(film.labels[1], image)
         return model(image)
 
     return jax.lax.map(answer, films, batch_size=_BATCH)
+
+
+def _image(film: Films) -> Image:
+    """Image of one film."""
+    image = film.channels[film.grain]
+    levels = jnp.issubdtype(image.dtype, jnp.integer)
+    return image.astype(jnp.float32) / _LEVELS if levels else image
 
 
 def _training_loss(
@@ -215,29 +251,34 @@ def _training_loss(
     key: Key[Array, ""],
     *,
     regime: str,
+    encoding: str,
     periodic: bool,
     step: int,
 ) -> Scalar:
     """Mean square error of the standardised targets, of films seen at random."""
     see: Callable = {
         "originals": lambda key, image, labels: (image, labels),
-        "exact": functools.partial(_exact, periodic=periodic, step=step),
+        "exact": functools.partial(
+            _exact, encoding=encoding, periodic=periodic, step=step
+        ),
         "pixels only": _pixels_only,
     }[regime]
 
     def error(film, key):
-        image, labels = see(key, film.channels[film.grain], film.labels)
+        image, labels = see(key, _image(film), film.labels)
         return _square_error(model, image, labels)
 
     keys = jax.random.split(key, len(films.grain))
     return jnp.mean(jax.vmap(error)(films, keys))
 
 
-def _exact(key, image: Channels, labels: Array, *, periodic: bool, step: int):
+def _exact(
+    key, image: Image, labels: Array, *, encoding: str, periodic: bool, step: int
+):
     """The film turned with its labels, and shifted by a multiple of `step` pixels."""
     turn_key, shift_key = jax.random.split(key)
     image, labels = surrogates.augment(
-        turn_key, image, labels, encoding="fourfold", periodic=False
+        turn_key, image, labels, encoding=encoding, periodic=False
     )
     if periodic:
         shift = jax.random.randint(shift_key, (2,), 0, image.shape[0] // step)
@@ -245,13 +286,13 @@ def _exact(key, image: Channels, labels: Array, *, periodic: bool, step: int):
     return image, labels
 
 
-def _pixels_only(key, image: Channels, labels: Array):
+def _pixels_only(key, image: Image, labels: Array):
     """The reference's augmentation: pixels move, crystals and label do not."""
     element = jax.random.randint(key, (), 0, surrogates.NUM_SYMMETRIES)
     return surrogates.move_pixels_only(image, element), labels
 
 
-def _square_error(model: Trained, image: Channels, labels: Array) -> Scalar:
+def _square_error(model: Trained, image: Image, labels: Array) -> Scalar:
     head: Any = model.head
     target = head.target(*labels)
     raw = model.network(image)
@@ -263,7 +304,7 @@ def _validation_loss(model: Trained, films: Films) -> Scalar:
     """The loss of films as they are."""
 
     def error(film):
-        return _square_error(model, film.channels[film.grain], film.labels)
+        return _square_error(model, _image(film), film.labels)
 
     batched = jax.tree.map(jnp.asarray, films)
     return jnp.mean(jax.lax.map(error, batched, batch_size=_BATCH))

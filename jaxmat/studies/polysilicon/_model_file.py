@@ -18,6 +18,7 @@ from jaxmat._check import JaxmatError, check_option
 from jaxmat.io import atomic_path
 from jaxmat.studies.polysilicon._coarse import coarse_solver
 from jaxmat.surrogates import (
+    ENCODINGS,
     CorrectionHead,
     DenseNet,
     Frozen,
@@ -30,7 +31,6 @@ from jaxmat.surrogates import (
 
 SCHEMA = 1
 ARCHITECTURES = {"plain": PlainCNN, "resnet": ResNet, "densenet": DenseNet}
-IN_CHANNELS = 2
 
 Trained = Surrogate | PhysicsInTheLoop
 
@@ -43,6 +43,8 @@ class Blueprint:
         architecture: one of `ARCHITECTURES`.
         width: channels of the first stage.
         depths: blocks of each stage.
+        reduction: side of the blocks of pixels that are averaged before the network.
+        encoding: of its images, "fourfold" or "grey".
         boundary: of the labels.
         pixels_per_grain: of the films that it was trained on.
         factor: pixels along a block of the coarse solver; None for a network alone.
@@ -54,6 +56,8 @@ class Blueprint:
     architecture: str
     width: int
     depths: tuple[int, ...]
+    reduction: int
+    encoding: str
     boundary: str
     pixels_per_grain: int
     factor: int | None
@@ -71,10 +75,11 @@ class Blueprint:
         head = CorrectionHead(self.mean, self.std)
         network = Frozen(
             ARCHITECTURES[self.architecture](
-                IN_CHANNELS,
+                ENCODINGS[self.encoding],
                 head.out_features,
                 width=self.width,
                 depths=self.depths,
+                reduction=self.reduction,
                 padding="circular" if self.boundary == "periodic" else "reflect",
                 rngs=nnx.Rngs(seed),
             )

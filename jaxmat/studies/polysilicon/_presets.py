@@ -1,8 +1,9 @@
 """What a study of polysilicon films is made of: the data, and the models trained on it.
 
 "quick" shows every step in minutes on two cores; its numbers are those of few and
-coarse films. "full" has the reference's pixels, at least 1000 films in every test set,
-and five seeds of the two models that the conclusions rest on.
+coarse films. "full" has the reference's pixels, 1000 films in every test set, and five
+seeds of the two models that the conclusions rest on; "kubc" and "subc" have labels
+under these boundary conditions, of windows cut from larger films.
 """
 
 import dataclasses
@@ -33,9 +34,11 @@ class Model:
         num_films: films of the training set that are used, the first ones.
         width: channels of the first stage.
         depths: blocks of each stage.
+        reduction: side of the blocks of pixels that are averaged before the network.
         epochs: how often the films are seen, at most.
         batch_size: films per step.
         learning_rate: its highest value; it falls to zero along a cosine.
+        encoding: of the images, "fourfold" or, as the reference's, "grey".
         weight_decay: of AdamW.
         patience: validations in a row without a new best that end the training.
         num_seeds: how often it is trained, from different first weights.
@@ -51,6 +54,8 @@ class Model:
     epochs: int
     batch_size: int
     learning_rate: float
+    reduction: int = 1
+    encoding: str = "fourfold"
     weight_decay: float = 1e-4
     patience: int = 10
     num_seeds: int = 1
@@ -118,10 +123,10 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-_SMALL = Model(
-    title="ResNet, originals",
+_RESNET = Model(
+    title="ResNet, exactly augmented",
     architecture="resnet",
-    regime="originals",
+    regime="exact",
     in_the_loop=False,
     num_films=512,
     width=12,
@@ -131,6 +136,32 @@ _SMALL = Model(
     learning_rate=4e-3,
 )
 
+_IN_THE_LOOP = dataclasses.replace(
+    _RESNET,
+    title="physics in the loop",
+    in_the_loop=True,
+    width=16,
+    depths=(1,),
+    epochs=48,
+    learning_rate=1e-2,
+)
+
+
+def _regimes(resnet: Model) -> tuple[Model, ...]:
+    """A model, and the same without augmentation and with the reference's."""
+    others = {
+        "originals": "ResNet, originals",
+        "pixels only": "ResNet, wrongly augmented",
+    }
+    return (
+        resnet,
+        *(
+            dataclasses.replace(resnet, title=title, regime=regime, num_seeds=1)
+            for regime, title in others.items()
+        ),
+    )
+
+
 QUICK = Preset(
     name="quick",
     pixels_per_grain=8,
@@ -139,37 +170,18 @@ QUICK = Preset(
     num_validation=128,
     num_test=200,
     factor=4,
-    models=(
-        _SMALL,
-        dataclasses.replace(_SMALL, title="ResNet, exactly augmented", regime="exact"),
-        dataclasses.replace(
-            _SMALL, title="ResNet, wrongly augmented", regime="pixels only"
-        ),
-        dataclasses.replace(
-            _SMALL,
-            title="physics in the loop",
-            regime="exact",
-            in_the_loop=True,
-            width=16,
-            depths=(1,),
-            epochs=48,
-            learning_rate=1e-2,
-        ),
-    ),
+    models=(*_regimes(_RESNET), _IN_THE_LOOP),
 )
 
 _LARGE = dataclasses.replace(
-    _SMALL,
-    num_films=8192,
-    width=32,
-    depths=(2, 2, 2, 2),
-    epochs=100,
-    batch_size=32,
-    learning_rate=1e-3,
+    _RESNET, num_films=8192, width=16, reduction=4, epochs=12, num_seeds=5
+)
+_LARGE_LOOP = dataclasses.replace(
+    _IN_THE_LOOP, num_films=1024, reduction=4, epochs=24, num_seeds=5
 )
 
 
-def _curve(model: Model, sizes: tuple[int, ...]) -> tuple[Model, ...]:
+def _fewer(model: Model, *sizes: int) -> tuple[Model, ...]:
     """The same model with fewer films, as many steps, and one seed."""
     return tuple(
         dataclasses.replace(
@@ -183,46 +195,71 @@ def _curve(model: Model, sizes: tuple[int, ...]) -> tuple[Model, ...]:
     )
 
 
-_RESNET = dataclasses.replace(
-    _LARGE, title="ResNet, exactly augmented", regime="exact", num_seeds=5
-)
-_IN_THE_LOOP = dataclasses.replace(
-    _RESNET, title="physics in the loop", in_the_loop=True, depths=(2, 2)
-)
+def _grey(model: Model) -> Model:
+    """The same model, which sees the reference's image."""
+    return dataclasses.replace(
+        model, title=f"{model.title}, grey image", encoding="grey", num_seeds=1
+    )
 
-FULL = Preset(
-    name="full",
-    seed=100,  # none of the films that "quick" was tuned on
-    pixels_per_grain=32,
-    boundary="periodic",
-    num_train=8192,
-    num_validation=1024,
-    num_test=1000,
-    factor=4,
-    models=(
-        _LARGE,
-        _RESNET,
+
+def _full(boundary: str, num_train: int, models: tuple[Model, ...]) -> Preset:
+    """The reference's pixels; no film is one of those that settings were chosen on."""
+    return Preset(
+        name="full" if boundary == "periodic" else boundary,
+        pixels_per_grain=32,
+        boundary=boundary,
+        num_train=num_train,
+        num_validation=1024,
+        num_test=1000,
+        factor=16,
+        models=models,
+        seed=100,
+    )
+
+
+_EXACT, _ORIGINALS, _WRONG = _regimes(_LARGE)
+
+FULL = _full(
+    "periodic",
+    8192,
+    (
+        _EXACT,
+        _ORIGINALS,
+        _WRONG,
         dataclasses.replace(
-            _LARGE, title="ResNet, wrongly augmented", regime="pixels only"
-        ),
-        dataclasses.replace(
-            _RESNET,
+            _LARGE,
             title="plain CNN, exactly augmented",
             architecture="plain",
+            depths=(2, 2, 2),
+            learning_rate=2e-3,
             num_seeds=1,
         ),
         dataclasses.replace(
-            _RESNET,
+            _LARGE,
             title="DenseNet, exactly augmented",
             architecture="densenet",
-            width=16,
+            depths=(2, 2, 2),
             num_seeds=1,
         ),
-        _IN_THE_LOOP,
-        *_curve(_LARGE, (256, 1024)),
-        *_curve(_RESNET, (256, 1024)),
-        *_curve(_IN_THE_LOOP, (64, 256, 1024)),
+        _grey(_EXACT),
+        _grey(_WRONG),
+        _LARGE_LOOP,
+        *_fewer(_EXACT, 512, 2048),
+        *_fewer(_ORIGINALS, 512, 2048),
+        *_fewer(_WRONG, 512, 2048),
+        *_fewer(_LARGE_LOOP, 64, 256),
     ),
 )
 
-PRESETS = {preset.name: preset for preset in (QUICK, FULL)}
+_FEWER = dataclasses.replace(_EXACT, num_films=4096, epochs=24, num_seeds=1)
+_BOUNDED = (_FEWER, dataclasses.replace(_LARGE_LOOP, num_seeds=1))
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        QUICK,
+        FULL,
+        _full("kubc", 4096, _BOUNDED),
+        _full("subc", 4096, _BOUNDED),
+    )
+}

@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -93,19 +94,28 @@ def opened(path: str | os.PathLike, parameters: Parameters) -> Iterator[Store]:
             "that you may write to."
         ) from error
     with lock:
-        try:
-            # The system lets go of it when the process ends, however it ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not claim(lock):
             raise JaxmatError(
                 f"another process is making `{path}`; wait for it, or give every "
                 "process a shard and a file of its own."
-            ) from error
+            )
         try:
             yield Store(target, parameters)
         finally:
             if not any(parts.glob(_CHUNKS)):
                 shutil.rmtree(parts)
+
+
+def claim(lock: IO) -> bool:
+    """Whether an open file is locked for this process now, and not by another.
+
+    The system lets go of it when the file is closed or the process ends, however.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _parts_of(path: Path) -> Path:

@@ -9,6 +9,7 @@ Every stage goes on where it was stopped, and does nothing where it is complete.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -25,8 +26,11 @@ from jaxmat.studies.polysilicon._generate import generate
 from jaxmat.studies.polysilicon._learn import (
     METRICS,
     MODEL,
+    Films,
+    cached,
     coarse_answers,
     films_of,
+    grey_images,
     train,
 )
 from jaxmat.studies.polysilicon._model_file import read_model
@@ -36,6 +40,7 @@ from jaxmat.studies.polysilicon._presets import (
     preset,
 )
 from jaxmat.studies.polysilicon._report import write_report
+from jaxmat.studies.polysilicon._store import claim
 
 SCHEMA = 1
 STUDY = "study.json"
@@ -52,6 +57,7 @@ class Study:
 
     def remove(self, stage: str) -> None:
         """Remove data or models that a stage, and those after it, made."""
+        self.__dict__.pop("data", None)
         for name in _FOLDERS[stage]:
             if (self.folder / name).exists():
                 shutil.rmtree(self.folder / name)
@@ -72,35 +78,43 @@ class Study:
     def train(self, *, progress: bool = True) -> None:
         """Train what is not trained yet.
 
+        Several processes may train one study: each takes the next model that no other
+        has taken.
+
         Raises:
             JaxmatError: if there are no data, or a training fails.
         """
-        runs = [run for run in self.preset.runs() if not self._model(run[0]).exists()]
-        if not runs:
-            return
-        data = self.data()
-        factor = self.preset.factor
-        sets = {}
-        for name in ("train", "validation"):
-            cache = self.folder / "data" / f"coarse_{name}.npy"
-            sets[name] = (data[name], coarse_answers(data[name], factor, cache))
-        for name, model, seed in runs:
-            if progress:
-                print(name, file=sys.stderr)
-            films, validation = (
-                films_of(one, coarse if model.in_the_loop else None)
-                for one, coarse in sets.values()
-            )
-            train(
-                model,
-                seed,
-                data["train"],
-                films,
-                validation,
-                folder=self._model(name).parent,
-                factor=factor,
-                progress=progress,
-            )
+        given = functools.cache(self._given)
+        for name, model, seed in self.preset.runs():
+            folder = self._model(name).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("w") as lock:
+                if not claim(lock) or self._model(name).exists():
+                    continue
+                if progress:
+                    print(name, file=sys.stderr)
+                sees = model.in_the_loop, model.encoding
+                train(
+                    model,
+                    seed,
+                    self.data["train"],
+                    given("train", *sees),
+                    given("validation", *sees),
+                    folder=folder,
+                    factor=self.preset.factor,
+                    progress=progress,
+                )
+
+    def _given(self, name: str, in_the_loop: bool, encoding: str) -> Films:
+        """What a model is given of a data set; what takes time is kept."""
+        data, folder, coarse, grey = self.data[name], self.folder / "data", None, None
+        if in_the_loop:
+            solve = functools.partial(coarse_answers, data, self.preset.factor)
+            coarse = cached(folder / f"coarse_{name}.npy", solve)
+        if encoding == "grey":
+            draw = functools.partial(grey_images, data)
+            grey = cached(folder / f"grey_{name}.npy", draw)
+        return films_of(data, coarse, grey)
 
     def report(self, *, command: str = "") -> dict[str, Any]:
         """Compare the models with the baselines and write what came out.
@@ -121,10 +135,10 @@ class Study:
                 f"`{missing[0]}`; run `jaxmat polysilicon train` first."
             )
         models = {
-            model.title: [read_model(self._model(name))[1] for name in model.names]
+            model: [read_model(self._model(name))[1] for name in model.names]
             for model in self.preset.models
         }
-        evaluation = evaluate(self.data(), models, factor=self.preset.factor)
+        evaluation = evaluate(self.data, models, self._given, factor=self.preset.factor)
         histories = {
             name: _read_lines(self._model(name).with_name(METRICS))
             for name, _, _ in self.preset.runs()
@@ -133,6 +147,7 @@ class Study:
             self.folder, self.preset, evaluation, histories, command=command
         )
 
+    @functools.cached_property
     def data(self) -> dict[str, DataSet]:
         """The training, validation and test sets, by name.
 

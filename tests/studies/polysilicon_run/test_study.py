@@ -20,10 +20,11 @@ import pytest
 from jaxmat import JaxmatError, cli, surrogates
 from jaxmat.studies.polysilicon import _metrics, _presets, coarse_solver
 from jaxmat.studies.polysilicon._evaluate import REFERENCE
-from jaxmat.studies.polysilicon._images import channels
+from jaxmat.studies.polysilicon._images import channels, grey_image
 from jaxmat.studies.polysilicon._learn import films_of, plan, predict
 from jaxmat.studies.polysilicon._model_file import read_model
 from jaxmat.studies.polysilicon._presets import Model, Preset
+from jaxmat.studies.polysilicon._store import claim
 from jaxmat.studies.polysilicon._study import open_study, open_with
 
 NETWORK = Model(
@@ -48,7 +49,13 @@ TINY = Preset(
     factor=2,
     models=(
         NETWORK,
-        dataclasses.replace(NETWORK, title="ResNet, wrong", regime="pixels only"),
+        dataclasses.replace(
+            NETWORK,
+            title="ResNet, wrong",
+            regime="pixels only",
+            encoding="grey",
+            reduction=2,
+        ),
         dataclasses.replace(
             NETWORK, title="in the loop", regime="exact", in_the_loop=True, num_seeds=2
         ),
@@ -142,6 +149,18 @@ def test_a_training_that_was_cut_short_ends_with_the_same_weights(study, tmp_pat
     assert lost.read_bytes() == before
 
 
+def test_a_model_that_another_process_trains_is_left_to_it(study, tmp_path):
+    copy = shutil.copytree(study[0], tmp_path / "copy")
+    taken = copy / "models" / TINY.models[0].names[0]
+    (taken / "model.eqx").unlink()
+    with (taken / "lock").open("w") as lock:
+        assert claim(lock)
+        assert run("train", "--output", copy)[0] == 0
+        assert not (taken / "model.eqx").exists()
+    assert run("train", "--output", copy)[0] == 0
+    assert (taken / "model.eqx").exists()
+
+
 def test_overwriting_the_models_keeps_the_films_and_gives_the_same_models(
     study, tmp_path
 ):
@@ -155,7 +174,7 @@ def test_overwriting_the_models_keeps_the_films_and_gives_the_same_models(
 
 
 def test_no_film_is_in_two_sets(study):
-    data = open_study(study[0]).data()
+    data = open_study(study[0]).data
     angles = [one.theta[:, 0] for one in data.values()]
     assert [len(a) for a in angles] == [8, 4, 12, 8, 8]
     together = np.concatenate(angles)
@@ -164,18 +183,21 @@ def test_no_film_is_in_two_sets(study):
 
 def test_a_stored_model_predicts_from_channels_alone(study):
     folder, _ = study
-    test = open_study(folder).data()["test_6"]
+    test = open_study(folder).data["test_6"]
     for model in TINY.models:
         _, trained = read_model(folder / "models" / model.names[0] / "model.eqx")
         image = channels(jnp.asarray(test.theta[0]))[test.grain[0]]
+        if model.encoding == "grey":
+            image = jnp.round(255 * grey_image(test.film(0)))[..., None] / 255
         answer = np.asarray(trained(image))
+        predicted = predict(trained, test, encoding=model.encoding)[0]
         # Networks compute in single precision.
-        np.testing.assert_allclose(answer, predict(trained, test)[0], rtol=1e-4)
+        np.testing.assert_allclose(answer, predicted, rtol=1e-4)
 
 
 def test_turned_films_have_turned_coarse_answers(study):
     """What the training step assumes when it turns a cached answer."""
-    test = open_study(study[0]).data()["test_4"]
+    test = open_study(study[0]).data["test_4"]
     image = channels(jnp.asarray(test.theta[0]))[test.grain[0]]
     solve = jax.jit(coarse_solver(TINY.factor, rtol=1e-10))
     answer = solve(image)
@@ -187,7 +209,7 @@ def test_turned_films_have_turned_coarse_answers(study):
 
 
 def test_all_six_targets_vary_though_films_have_three_numbers(study):
-    data = open_study(study[0]).data()["train"]
+    data = open_study(study[0]).data["train"]
     for model in (TINY.models[0], TINY.models[2]):
         coarse = predict_coarse(data) if model.in_the_loop else None
         blueprint = plan(model, films_of(data, coarse), data, TINY.factor)
@@ -220,7 +242,7 @@ def test_a_study_that_was_killed_goes_on(tmp_path):
     process.wait()
     study = open_with(folder, TINY)
     study.generate(progress=False)
-    assert {one.num_samples for one in study.data().values()} == {4, 8, 12}
+    assert {one.num_samples for one in study.data.values()} == {4, 8, 12}
 
 
 def test_stages_that_lack_what_they_need_say_what_to_run(tmp_path, capsys):
@@ -280,8 +302,8 @@ def test_presets_have_films_enough_for_their_models():
             assert model.regime in _presets.REGIMES
         for _, parameters, _ in preset.files():
             side, _ = parameters.grid.shape
-            halvings = max(len(model.depths) for model in preset.models)
-            assert side % 2**halvings == 0
+            for model in preset.models:
+                assert side % (model.reduction * 2 ** len(model.depths)) == 0
             assert side % preset.factor == 0
 
 
