@@ -1,12 +1,7 @@
 """The promises that `bench_homogenise.py` measures: what is claimed, and the bar."""
 
-import dataclasses
-import operator
-from collections.abc import Callable
-
 from _measure import BOUNDED, SCHEMES, distance
-
-SENSES = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
+from _record import Bar, pick
 
 # CPU seconds on a quiet machine of two cores, recorded once; these programs are not
 # run here.
@@ -15,37 +10,6 @@ RECORDED = {
     "jax-fem": ("bounded", {"ndim": 2, "size": 128, "boundary": "kubc"}, 4.0),
     "torch-fem": ("bounded", {"ndim": 2, "size": 128, "boundary": "kubc"}, 10.8),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Bar:
-    """One promise; `value` reads it off the rows, or gives None."""
-
-    id: str
-    section: str
-    claim: str
-    sense: str
-    bar: float
-    value: Callable[[dict], float | None]
-
-    def __call__(self, rows: dict, command: str) -> dict:
-        value = self.value(rows)
-        return {
-            "id": self.id,
-            "claim": self.claim,
-            "value": value,
-            "bar": self.bar,
-            "sense": self.sense,
-            "holds": None if value is None else SENSES[self.sense](value, self.bar),
-            "command": f"{command} --sections {self.section}",
-        }
-
-
-def pick(rows: dict, section: str, **wanted) -> list[dict]:
-    """Rows of a section with these entries."""
-    items = wanted.items()
-    found = rows.get(section, [])
-    return [row for row in found if all(row.get(k) == v for k, v in items)]
 
 
 def over(ours: list[dict], theirs: list[dict]) -> float | None:

@@ -11,35 +11,16 @@ the peers up is in `benchmarks/README.md`.
 """
 
 import argparse
-import json
-import os
-import pathlib
-import platform
-import sys
-import time
+import functools
 
 import _measure
 from _bars import BARS
+from _record import RESULTS, parser, record
 from _serve import Program
 
 COMMAND = "python benchmarks/bench_homogenise.py"
-OUTPUT = pathlib.Path(__file__).parent / "results" / "homogenise.json"
+OUTPUT = RESULTS / "homogenise.json"
 SECTIONS = ("exact", "speed", "elements", "scaling", "contrast", "bounded", "gradient")
-
-
-def machine() -> dict:
-    """Where the numbers come from, and how busy it was."""
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "processor": names[0] if names else platform.machine(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
-        "date": time.strftime("%Y-%m-%d"),
-    }
 
 
 def versions(args: argparse.Namespace) -> dict:
@@ -61,42 +42,13 @@ def measure(section: str, args: argparse.Namespace) -> list[dict]:
     return getattr(_measure, section)(*arguments)
 
 
-def parser() -> argparse.ArgumentParser:
-    out = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    out.add_argument("--muspectre-python", help="interpreter that has muSpectre")
-    out.add_argument("--skfem-python", help="interpreter with scikit-fem and pyamg")
-    out.add_argument("--quick", action="store_true", help="tiny grids, to try it out")
-    out.add_argument(
-        "--sections",
-        nargs="+",
-        choices=SECTIONS,
-        default=SECTIONS,
-        help="measure these; the others keep what the output file has",
-    )
-    out.add_argument("--output", type=pathlib.Path, help=f"default: {OUTPUT}")
-    return out
-
-
 def main(argv: list[str] | None = None) -> None:
-    args = parser().parse_args(argv)
-    output = args.output or (None if args.quick else OUTPUT)
-    start = time.perf_counter()
-    result = {"rows": {}}
-    if output is not None and output.exists():
-        result = json.loads(output.read_text())
-    result |= {"machine": machine(), "versions": versions(args)}
-    result["device"] = result["versions"]["device"]
-    for section in args.sections:
-        result["rows"][section] = measure(section, args)
-        result["seconds"] = time.perf_counter() - start
-        result["bars"] = [bar(result["rows"], COMMAND) for bar in BARS]
-        if output is not None:  # after each section: a run that is cut short counts
-            output.parent.mkdir(exist_ok=True)
-            output.write_text(json.dumps(result, indent=1) + "\n")
-    for bar in result["bars"]:
-        print(bar["id"], bar["value"], bar["sense"], bar["bar"], bar["holds"])
-    json.dump(result, sys.stdout)
-    print()
+    options = parser(__doc__, OUTPUT, SECTIONS)
+    options.add_argument("--muspectre-python", help="interpreter that has muSpectre")
+    options.add_argument("--skfem-python", help="interpreter with scikit-fem and pyamg")
+    args = options.parse_args(argv)
+    measured = functools.partial(measure, args=args)
+    record(args, OUTPUT, versions(args), measured, BARS, COMMAND)
 
 
 if __name__ == "__main__":
