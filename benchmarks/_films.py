@@ -42,7 +42,7 @@ def generate(*, boundary: str, count: int, workers: int) -> dict:
 
 
 def write_films(*, path: str, count: int) -> dict:
-    """The first periodic films for a peer: grain of each pixel, stiffness of each grain.
+    """The first periodic films for a peer: grain of a pixel, stiffness of a grain.
 
     Our labels of them are the answer.
     """

@@ -21,6 +21,7 @@ STAGES = {
     "generate": ("generate",),
     "train": ("train",),
     "report": ("report",),
+    "search": ("search",),
 }
 
 _HELP = {
@@ -28,6 +29,7 @@ _HELP = {
     "generate": "films and their stiffness",
     "train": "networks, on the films",
     "report": "tables, figures and a model card",
+    "search": "a search for better options of a network, on the films",
 }
 
 
@@ -48,6 +50,14 @@ def add_polysilicon(commands: Any) -> None:
             unfinished="what is finished is kept, run it again to go on",
         )
         _add_options(parser)
+        if stage == "search":
+            parser.add_argument(
+                "--trials",
+                type=int,
+                default=30,
+                metavar="N",
+                help="trials in all (default: %(default)s), earlier ones included",
+            )
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +104,10 @@ def polysilicon(args: argparse.Namespace, command: str) -> int:
         study.train(progress=progress)
     if "report" in args.stages:
         results = study.report(command=command)
+    if "search" in args.stages:
+        from jaxmat.studies.polysilicon._tune import search
+
+        results = search(study, args.trials, progress=progress)
     if args.json:
         print(json.dumps({"folder": args.output, **results}))
     else:
@@ -107,6 +121,12 @@ def _describe(results: Mapping[str, Any], folder: str, stage: str) -> str:
 
     if not results:
         return f"{stage}: complete in {folder}"
+    if stage == "search":
+        options = "\n".join(f"  {k}: {v}" for k, v in results["options"].items())
+        return (
+            f"best of {results['trials']} trials, validation "
+            f"{results['validation']:.3g}:\n{options}\nwritten to {folder}/search.json"
+        )
     tables = results["tables"]
     return "\n\n".join(
         [

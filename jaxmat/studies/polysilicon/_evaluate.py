@@ -18,6 +18,7 @@ from jaxmat.studies.polysilicon._learn import Films, answers
 from jaxmat.studies.polysilicon._metrics import METRICS, score
 from jaxmat.studies.polysilicon._model_file import Trained
 from jaxmat.studies.polysilicon._presets import RATIOS, Model
+from jaxmat.studies.polysilicon._uncertainty import Uncertainty, uncertainty
 
 REFERENCE = {
     "reference CNN, augmented": {4: 0.487, 10: 0.258},
@@ -25,6 +26,9 @@ REFERENCE = {
     "reference CNN, more originals": {4: 0.024, 10: 0.057},
 }
 """Error of the standard deviation of Young's modulus that the reference published."""
+
+ENSEMBLE = ", mean of its seeds"
+"""Ends the name of the ensemble of all seeds of a model."""
 
 QUANTITIES: dict[str, Callable[[Prediction | DataSet], np.ndarray]] = {
     "youngs_modulus": lambda said: np.asarray(said.youngs_modulus),
@@ -42,12 +46,14 @@ class Evaluation(NamedTuple):
         predicted: of every predictor, by L/s and name, one row per seed, GPa.
         tables: scores by L/s, as text, name and quantity; ready for JSON.
         films: angle of every pixel of a test film, radians, by L/s.
+        uncertainty: of models with several seeds, by title.
     """
 
     true: dict[int, Float[np.ndarray, " films"]]
     predicted: dict[int, dict[str, Float[np.ndarray, "seeds films"]]]
     tables: dict[str, Table]
     films: dict[int, Float[np.ndarray, "x y"]]
+    uncertainty: dict[str, Uncertainty]
 
 
 def evaluate(
@@ -70,13 +76,17 @@ def evaluate(
         The tables and what is drawn of them.
     """
     baselines = fit_baselines(data["train"], factor=factor)
-    found = Evaluation({}, {}, {}, {})
+    found = Evaluation({}, {}, {}, {}, {})
     for ratio in RATIOS:
         test = data[f"test_{ratio}"]
         said = {name: [one] for name, one in baselines.predict(test).items()}
         for model, seeds in models.items():
             films = given(f"test_{ratio}", model.in_the_loop, model.encoding)
-            said[model.title] = [_prediction(answers(one, films)) for one in seeds]
+            found_by = [answers(one, films) for one in seeds]
+            said[model.title] = [_prediction(stiffness) for stiffness in found_by]
+            if len(seeds) > 1:
+                mean = np.mean(found_by, axis=0)
+                said[model.title + ENSEMBLE] = [_prediction(mean)]
         found.true[ratio] = test.youngs_modulus
         found.films[ratio] = test.theta[0][test.grain[0]]
         found.predicted[ratio] = {
@@ -86,6 +96,15 @@ def evaluate(
         found.tables[str(ratio)] = {
             name: _row(seeds, test) for name, seeds in said.items()
         }
+    for model, seeds in models.items():
+        if len(seeds) > 1:
+            films = given("validation", model.in_the_loop, model.encoding)
+            said = [_prediction(answers(one, films)).youngs_modulus for one in seeds]
+            validation = np.stack(said), data["validation"].youngs_modulus
+            tests = {
+                r: (found.predicted[r][model.title], found.true[r]) for r in RATIOS
+            }
+            found.uncertainty[model.title] = uncertainty(validation, tests)
     return found
 
 

@@ -19,7 +19,10 @@ BASELINE = "hill, calibrated"
 """The baseline that is drawn beside the models."""
 
 _TRUE = "#8a8f98"
-_COLOURS = ("#6a4c93", "#0b3c5d", "#2a9d8f", "#c1440e", "#e0a100", "#7f5539")
+_COLOURS = (
+    *("#6a4c93", "#0b3c5d", "#2a9d8f", "#c1440e", "#e0a100", "#7f5539"),
+    *("#3a86c8", "#c2185b", "#556b2f"),
+)
 _BINS = 21
 
 History = Sequence[Mapping[str, float]]
@@ -38,6 +41,8 @@ def figures(
     }
     if any(len(family) > 1 for family in families(preset).values()):
         drawn["films_needed"] = _films_needed(preset, evaluation)
+    if evaluation.uncertainty:
+        drawn["calibration"] = _calibration(preset, evaluation)
     return drawn
 
 
@@ -268,6 +273,33 @@ def _films_needed(preset: Preset, evaluation: Evaluation) -> tuple[Figure, str]:
     row[0].set_ylabel("1 $-$ R2 of $E_x$")
     _legend_below(figure, row[0])
     caption = "Error against the number of films with labels in the training set."
+    return figure, caption
+
+
+def _calibration(preset: Preset, evaluation: Evaluation) -> tuple[Figure, str]:
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    row = figure.subplots(1, len(RATIOS), sharey=True)
+    colours = _colours(preset)
+    for axes, ratio in zip(row, RATIOS, strict=True):
+        axes.axline((0, 0), slope=1, color=_TRUE, linewidth=0.8)
+        for title, one in evaluation.uncertainty.items():
+            for found, style, of in (
+                (one.raw[ratio], ":", "spread of its seeds"),
+                (one.scaled[ratio], "-", f"{one.scale:.1f} times that"),
+            ):
+                label = f"{title}: {of}"
+                level, coverage = np.asarray(found.level), np.asarray(found.coverage)
+                axes.plot(level, coverage, style, color=colours[title], label=label)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="expected coverage", aspect="equal")
+        axes.set_title(f"L/s = {ratio}", fontsize="medium")
+    row[0].set_ylabel("observed coverage")
+    _legend_below(figure, row[0])
+    caption = (
+        "Share of the test films whose Young's modulus lies in a central interval "
+        "around the mean of the seeds, against the share that it should hold; below "
+        "the diagonal the seeds are too sure. The scale is that of the validation "
+        "films at L/s = 4."
+    )
     return figure, caption
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, Shaped, UInt8
 
 from jaxmat import surrogates, training
+from jaxmat._check import check_option
 from jaxmat._types import Scalar
 from jaxmat.io import atomic_path
 from jaxmat.studies.polysilicon._baselines import per_film
@@ -38,6 +39,8 @@ from jaxmat.studies.polysilicon._presets import Model
 from jaxmat.training import Progress
 
 MODEL, CHECKPOINT, METRICS = "model.eqx", "checkpoint", "metrics.jsonl"
+
+OPTIMISERS = ("adamw", "lion", "sgd")
 
 REVIEWS = 24
 """Validations in a training, each of them followed by a checkpoint."""
@@ -184,12 +187,13 @@ def train(
             encoding=model.encoding,
             periodic=data.parameters.periodic,
             step=factor if model.in_the_loop else 1,
+            l1=model.l1,
         ),
-        blueprint.build(seed),
+        blueprint.build(seed, dropout=model.dropout),
         batches,
         optimiser=optax.chain(
             optax.clip_by_global_norm(1.0),
-            optax.adamw(rate, weight_decay=model.weight_decay),
+            _optimiser(model.optimiser, rate, model.weight_decay),
         ),
         key=key,
         checkpoint=folder / CHECKPOINT,
@@ -201,6 +205,21 @@ def train(
     )
     write_model(folder / MODEL, blueprint, solution.value)
     return solution.info
+
+
+def _optimiser(name: str, rate: Any, weight_decay: float) -> Any:
+    """An optax transformation by its name.
+
+    Raises:
+        JaxmatError: if there is no such optimiser.
+    """
+    import optax
+
+    check_option("optimiser", name, OPTIMISERS)
+    if name == "sgd":
+        decay = optax.add_decayed_weights(weight_decay)
+        return optax.chain(decay, optax.sgd(rate, momentum=0.9, nesterov=True))
+    return getattr(optax, name)(rate, weight_decay=weight_decay)
 
 
 def predict(
@@ -254,6 +273,7 @@ def _training_loss(
     encoding: str,
     periodic: bool,
     step: int,
+    l1: float,
 ) -> Scalar:
     """Mean square error of the standardised targets, of films seen at random."""
     see: Callable = {
@@ -266,10 +286,14 @@ def _training_loss(
 
     def error(film, key):
         image, labels = see(key, _image(film), film.labels)
-        return _square_error(model, image, labels)
+        return _square_error(model, image, labels, key=jax.random.fold_in(key, 1))
 
     keys = jax.random.split(key, len(films.grain))
-    return jnp.mean(jax.vmap(error)(films, keys))
+    mean = jnp.mean(jax.vmap(error)(films, keys))
+    if not l1:
+        return mean
+    weights = jax.tree.leaves(model.network.weights)
+    return mean + l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
 
 
 def _exact(
@@ -292,10 +316,12 @@ def _pixels_only(key, image: Image, labels: Array):
     return surrogates.move_pixels_only(image, element), labels
 
 
-def _square_error(model: Trained, image: Image, labels: Array) -> Scalar:
+def _square_error(
+    model: Trained, image: Image, labels: Array, *, key: Key[Array, ""] | None = None
+) -> Scalar:
     head: Any = model.head
     target = head.target(*labels)
-    raw = model.network(image)
+    raw = model.network(image, key=key)
     return jnp.mean((raw - jnp.asarray(target, raw.dtype)) ** 2)
 
 

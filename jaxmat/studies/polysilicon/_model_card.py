@@ -68,7 +68,7 @@ the weights with the best validation are kept. Epochs are at most these.
 ### Whole stiffness
 
 {_markdown(evaluation, "stiffness")}
-
+{_doubts(evaluation)}
 ## Limits
 
 - Valid for these constants, this texture, this boundary and this pixel size only.
@@ -88,12 +88,33 @@ def _ahead(preset: Preset, evaluation: Evaluation) -> list[str]:
         best = max(
             row["youngs_modulus"]["r2"]
             for name, row in table.items()
-            if name not in titles
+            if not name.startswith(tuple(titles))
         )
         return table[title]["youngs_modulus"]["r2_interval"][0] > best
 
     tables = evaluation.tables.values()
     return [title for title in titles if all(beats(title, x) for x in tables)]
+
+
+def _doubts(evaluation: Evaluation) -> str:
+    """What the spread of the seeds says of the errors."""
+    if not evaluation.uncertainty:
+        return ""
+    lines = [
+        f"- {title}: spread times {one.scale:.2f}, and error over spread "
+        + ", ".join(f"{z.z_std:.2f} at L/s = {r}" for r, z in one.scaled.items())
+        + "."
+        for title, one in evaluation.uncertainty.items()
+    ]
+    return f"""
+### Uncertainty
+
+The spread of the seeds, times a number that fits it to the errors on the validation
+films, tells the error of their mean (root mean square of error over spread: 1 is
+perfect, more is overconfident):
+
+{chr(10).join(lines)}
+"""
 
 
 def _described(model: Model, preset: Preset) -> str:

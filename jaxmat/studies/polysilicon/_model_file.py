@@ -65,8 +65,10 @@ class Blueprint:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def build(self, seed: int) -> Trained:
+    def build(self, seed: int, *, dropout: float = 0.0) -> Trained:
         """The model with first weights drawn from a seed.
+
+        Dropout is for training only, and no part of a model that answers.
 
         Raises:
             JaxmatError: if there is no such architecture.
@@ -80,6 +82,7 @@ class Blueprint:
                 width=self.width,
                 depths=self.depths,
                 reduction=self.reduction,
+                dropout=dropout,
                 padding="circular" if self.boundary == "periodic" else "reflect",
                 rngs=nnx.Rngs(seed),
             )

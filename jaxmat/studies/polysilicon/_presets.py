@@ -39,7 +39,10 @@ class Model:
         batch_size: films per step.
         learning_rate: its highest value; it falls to zero along a cosine.
         encoding: of the images, "fourfold" or, as the reference's, "grey".
-        weight_decay: of AdamW.
+        optimiser: "adamw", "lion" or "sgd", with momentum.
+        weight_decay: of the optimiser.
+        l1: weight of the sum of all absolute weights in the loss.
+        dropout: fraction of the last features that is left out in training.
         patience: validations in a row without a new best that end the training.
         num_seeds: how often it is trained, from different first weights.
     """
@@ -56,7 +59,10 @@ class Model:
     learning_rate: float
     reduction: int = 1
     encoding: str = "fourfold"
+    optimiser: str = "adamw"
     weight_decay: float = 1e-4
+    l1: float = 0.0
+    dropout: float = 0.0
     patience: int = 10
     num_seeds: int = 1
 

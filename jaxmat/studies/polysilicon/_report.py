@@ -64,6 +64,9 @@ def write_report(
             str(ratio): _moments(true) for ratio, true in evaluation.true.items()
         },
         "tables": evaluation.tables,
+        "uncertainty": {
+            title: one.summary() for title, one in evaluation.uncertainty.items()
+        },
         "reference_scatter_error": REFERENCE,
         "files": [*(f"{name}.png" for name in drawn), PAGE, CARD, RESULTS],
     }

@@ -4,6 +4,7 @@
     data/films_4.h5 ...         `generate`
     models/NAME/                `train`: checkpoint, metrics.jsonl, model.eqx
     results.json, report.html, model_card.md, *.png      `report`
+    search.db, search.json      `search`
 
 Every stage goes on where it was stopped, and does nothing where it is complete.
 """
@@ -46,7 +47,12 @@ SCHEMA = 1
 STUDY = "study.json"
 DEFAULT = "quick"
 
-_FOLDERS = {"generate": ("data", "models"), "train": ("models",), "report": ()}
+_MADE = {
+    "generate": ("data", "models"),
+    "train": ("models",),
+    "report": (),
+    "search": ("search.db", "search.json"),
+}
 
 
 class Study:
@@ -56,11 +62,14 @@ class Study:
         self.folder, self.preset = folder, wanted
 
     def remove(self, stage: str) -> None:
-        """Remove data or models that a stage, and those after it, made."""
+        """Remove what a stage, and those after it, made."""
         self.__dict__.pop("data", None)
-        for name in _FOLDERS[stage]:
-            if (self.folder / name).exists():
-                shutil.rmtree(self.folder / name)
+        for name in _MADE[stage]:
+            made = self.folder / name
+            if made.is_dir():
+                shutil.rmtree(made)
+            else:
+                made.unlink(missing_ok=True)
 
     def generate(self, *, workers: int | None = None, progress: bool = True) -> None:
         """Make the films and their labels, or what is missing of them.
@@ -84,7 +93,7 @@ class Study:
         Raises:
             JaxmatError: if there are no data, or a training fails.
         """
-        given = functools.cache(self._given)
+        given = functools.cache(self.given)
         for name, model, seed in self.preset.runs():
             folder = self._model(name).parent
             folder.mkdir(parents=True, exist_ok=True)
@@ -105,8 +114,17 @@ class Study:
                     progress=progress,
                 )
 
-    def _given(self, name: str, in_the_loop: bool, encoding: str) -> Films:
-        """What a model is given of a data set; what takes time is kept."""
+    def given(self, name: str, in_the_loop: bool, encoding: str) -> Films:
+        """What a model is given of a data set; what takes time is kept on the disk.
+
+        Args:
+            name: of the set, see `data`.
+            in_the_loop: with the answers of the coarse solver.
+            encoding: of the images.
+
+        Raises:
+            JaxmatError: as `data`.
+        """
         data, folder, coarse, grey = self.data[name], self.folder / "data", None, None
         if in_the_loop:
             solve = functools.partial(coarse_answers, data, self.preset.factor)
@@ -138,7 +156,7 @@ class Study:
             model: [read_model(self._model(name))[1] for name in model.names]
             for model in self.preset.models
         }
-        evaluation = evaluate(self.data, models, self._given, factor=self.preset.factor)
+        evaluation = evaluate(self.data, models, self.given, factor=self.preset.factor)
         histories = {
             name: _read_lines(self._model(name).with_name(METRICS))
             for name, _, _ in self.preset.runs()

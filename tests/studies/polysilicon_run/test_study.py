@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,14 +19,15 @@ import numpy as np
 import pytest
 
 from jaxmat import JaxmatError, cli, surrogates
-from jaxmat.studies.polysilicon import _metrics, _presets, coarse_solver
+from jaxmat.studies.polysilicon import _metrics, _presets, _tune, coarse_solver
 from jaxmat.studies.polysilicon._evaluate import REFERENCE
 from jaxmat.studies.polysilicon._images import channels, grey_image
-from jaxmat.studies.polysilicon._learn import films_of, plan, predict
+from jaxmat.studies.polysilicon._learn import films_of, plan, predict, train
 from jaxmat.studies.polysilicon._model_file import read_model
 from jaxmat.studies.polysilicon._presets import Model, Preset
 from jaxmat.studies.polysilicon._store import claim
 from jaxmat.studies.polysilicon._study import open_study, open_with
+from jaxmat.studies.polysilicon._uncertainty import uncertainty
 
 NETWORK = Model(
     title="ResNet, originals",
@@ -243,6 +245,60 @@ def test_a_study_that_was_killed_goes_on(tmp_path):
     study = open_with(folder, TINY)
     study.generate(progress=False)
     assert {one.num_samples for one in study.data.values()} == {4, 8, 12}
+
+
+def test_a_search_finds_the_best_options_and_goes_on(study, tmp_path, monkeypatch):
+    """Trainings are played: the validation is the distance to the best options."""
+    tried = []
+
+    def play(model, seed, data, films, validation, **options):
+        assert model.num_films * model.epochs >= 12 * 2  # as many films seen
+        assert len(films.grain) == 12
+        tried.append(model)
+        value = abs(np.log(model.learning_rate / 1e-3)) + (model.optimiser != "sgd")
+        return types.SimpleNamespace(best_value=float(value))
+
+    monkeypatch.setattr(_tune, "train", play)
+    folder = shutil.copytree(study[0], tmp_path / "copy")
+    for trials in (8, 12):
+        code, out = run("search", "--output", folder, "--trials", trials, "--json")
+        assert code == 0
+        assert len(tried) == trials
+    best = json.loads(out)
+    assert best["validation"] == pytest.approx(
+        min(abs(np.log(m.learning_rate / 1e-3)) + (m.optimiser != "sgd") for m in tried)
+    )
+    assert json.loads((folder / "search.json").read_text())["trials"] == 12
+    assert "best of 12 trials" in run("search", "--output", folder, "--trials", 12)[1]
+
+
+def test_every_option_of_a_model_is_trained_with(study, tmp_path):
+    """Dropout, an L1 term and another optimiser; dropout is gone from the model."""
+    opened = open_study(study[0])
+    model = dataclasses.replace(
+        NETWORK, epochs=1, optimiser="sgd", l1=1e-3, dropout=0.5, weight_decay=1e-2
+    )
+    given = [opened.given(n, False, "fourfold") for n in ("train", "validation")]
+    train(model, 0, opened.data["train"], *given, folder=tmp_path, factor=2)
+    _, trained = read_model(tmp_path / "model.eqx")
+    answers = predict(trained, opened.data["test_4"])
+    np.testing.assert_array_equal(answers, predict(trained, opened.data["test_4"]))
+    wrong = dataclasses.replace(model, optimiser="newton")
+    with pytest.raises(JaxmatError, match="choose one of 'adamw', 'lion', 'sgd'"):
+        train(wrong, 0, opened.data["train"], *given, folder=tmp_path, factor=2)
+
+
+def test_a_spread_is_scaled_until_it_fits_the_errors():
+    rng = np.random.default_rng(0)
+    truth, shared = rng.normal(size=(2, 4000))
+    members = truth + 3 * shared + rng.normal(size=(5, 4000))
+    found = uncertainty((members, truth), {4: (members, truth)})
+    # The error of the mean is 3 shared and a fifth of the variance of the members;
+    # Student's t of four degrees of freedom has twice the variance of a Gaussian.
+    assert found.raw[4].z_std == pytest.approx(np.sqrt(2 * (9 + 1 / 5)), rel=0.1)
+    assert found.scale == pytest.approx(float(found.raw[4].z_std))
+    assert found.scaled[4].z_std == pytest.approx(1)
+    assert found.scaled[4].miscalibration < found.raw[4].miscalibration
 
 
 def test_stages_that_lack_what_they_need_say_what_to_run(tmp_path, capsys):
