@@ -217,7 +217,7 @@ BARS = [
     ),
     *(
         bar
-        for films in TRAINING_FILMS
+        for films in (min(TRAINING_FILMS), max(TRAINING_FILMS))
         for bar in _ahead(
             "wrong-augmentation",
             "exact augmentation ahead of the reference's",

@@ -180,7 +180,7 @@ QUICK = Preset(
 )
 
 _LARGE = dataclasses.replace(
-    _RESNET, num_films=8192, width=16, reduction=4, epochs=12, num_seeds=5
+    _RESNET, num_films=8192, width=16, reduction=4, epochs=24, num_seeds=5
 )
 _LARGE_LOOP = dataclasses.replace(
     _IN_THE_LOOP,
@@ -257,12 +257,12 @@ FULL = _full(
         _LARGE_LOOP,
         *_fewer(_EXACT, 512, 2048),
         *_fewer(_ORIGINALS, 512, 2048),
-        *_fewer(_WRONG, 512, 2048),
+        *_fewer(_WRONG, 512),
         *_fewer(_LARGE_LOOP, 64, 256),
     ),
 )
 
-_FEWER = dataclasses.replace(_EXACT, num_films=4096, epochs=24, num_seeds=1)
+_FEWER = dataclasses.replace(_EXACT, num_films=4096, num_seeds=1)
 _BOUNDED = (_FEWER, dataclasses.replace(_LARGE_LOOP, num_seeds=1))
 
 PRESETS = {
