@@ -78,6 +78,8 @@ def bootstrap(
 ) -> tuple[float, float]:
     """Percentile interval of a metric under paired resampling of the films.
 
+    Resamples without scatter, of one film only, are left out.
+
     Args:
         metric: one of those here.
         predicted: one value per film.
@@ -95,7 +97,8 @@ def bootstrap(
     draws = np.random.default_rng(seed).integers(num, size=(RESAMPLES, num))
     cells = draws + num * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(cells.ravel(), minlength=RESAMPLES * num)
-    found = metric(predicted, true, counts.reshape(RESAMPLES, num).astype(float))
+    counts = counts.reshape(RESAMPLES, num).astype(float)
+    found = metric(predicted, true, counts[np.sum(counts > 0, axis=1) > 1])
     tail = 100 * (1 - level) / 2
     low, high = np.percentile(found, [tail, 100 - tail])
     return float(low), float(high)

@@ -95,6 +95,13 @@ def test_resampling_in_pairs_does_not_count_the_scatter_that_both_share():
     assert high < 1e-3  # one over the root of 2 n would be 0.035
 
 
+def test_few_films_have_intervals_too():
+    """Half of the resamples of two films hold one of them only: no scatter."""
+    truth, guess = np.array([1.0, 2.0]), np.array([1.1, 2.1])
+    assert bootstrap(r2, guess, truth) == pytest.approx((0.96, 0.96))
+    assert bootstrap(scatter_error, guess, truth) == pytest.approx((0, 0), abs=1e-12)
+
+
 def test_a_seed_gives_the_interval_again_and_json_takes_the_scores():
     guess = TRUE + RNG.normal(size=400)
     assert bootstrap(r2, guess, TRUE, seed=1) == bootstrap(r2, guess, TRUE, seed=1)
