@@ -9,12 +9,16 @@ import pytest
 
 from jaxmat import cells, crystals, rotations
 from jaxmat.materials import (
+    Damage,
+    J2Plasticity,
     LinearElastic,
     Oriented,
     PlaneStrain,
     PlaneStress,
+    PronySeries,
     SaintVenantKirchhoff,
     SmallStrain,
+    VoceHardening,
 )
 from jaxmat.microstructure import Grid, Microstructure
 
@@ -49,6 +53,23 @@ def polycrystal(law, **options):
     return dataclasses.replace(cell, rtol=1e-11)
 
 
+def numbers(*values):
+    return map(jnp.asarray, values)
+
+
+STEEL = J2Plasticity(*numbers(160.0, 80.0), VoceHardening(*numbers(0.2, 0.4, 30.0)))
+EPOXY = PronySeries(
+    *numbers(4.0, 1.0), *map(jnp.array, ([0.5, 0.0], [0.4, 0.3], [0.6, 20.0]))
+)
+CERAMIC = Damage(crystals.cubic(165.64, 63.94, 79.51), *numbers(0.1, 0.5))
+NONLINEAR = {
+    "J2": STEEL,
+    "J2 in plane stress": PlaneStress(STEEL),
+    "viscoelastic": EPOXY,
+    "viscoelastic in plane stress": PlaneStress(EPOXY),
+    "damage": CERAMIC,
+}
+
 # How to make each from a crystal or from a law that yields.
 ELASTIC = {
     "crystal": lambda law: law,
@@ -59,12 +80,7 @@ ELASTIC = {
     "laminate": laminate,
     "film in plane stress": lambda law: polycrystal(law, plane="stress"),
 }
-PLASTIC = {
-    "steel": lambda law: law,
-    "tilted steel": tilted,
-    "steel in plane stress": PlaneStress,
-    "steel in plane strain": PlaneStrain,
-}
+PLASTIC = {"tilted steel": tilted, "steel in plane strain": PlaneStrain}
 
 for_every_law = pytest.mark.parametrize(
     "law", contract.LAWS, ids=lambda law: law.__name__
@@ -80,6 +96,12 @@ def strain(material, size):
 def test_elastic_materials_obey(law, make, silicon):
     material = make(silicon)
     law(material, strain(material, 1e-3))
+
+
+@for_every_law
+@pytest.mark.parametrize("material", NONLINEAR.values(), ids=NONLINEAR)
+def test_nonlinear_materials_obey(law, material):
+    law(material, strain(material, 1e-2))
 
 
 @pytest.mark.slow  # a minute of compiling

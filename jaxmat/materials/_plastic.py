@@ -1,0 +1,153 @@
+"""Plasticity of von Mises, with any curve of hardening.
+
+References:
+    Simo & Hughes (1998), Computational Inelasticity, section 3.3 (radial return).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxmat import mandel
+from jaxmat._types import Scalar
+from jaxmat.materials._base import AbstractMaterial
+from jaxmat.solve import bracketed_root
+
+
+class LinearHardening(eqx.Module):
+    """Flow stress `yield_stress + modulus p`.
+
+    Attributes:
+        yield_stress: GPa.
+        modulus: GPa; zero is perfect plasticity.
+    """
+
+    yield_stress: Scalar
+    modulus: Scalar
+
+    def __call__(self, p: Scalar) -> Scalar:
+        return self.yield_stress + self.modulus * p
+
+
+class VoceHardening(eqx.Module):
+    """Flow stress `yield_stress + (saturation - yield_stress) (1 - exp(-rate p))`.
+
+    Attributes:
+        yield_stress: GPa.
+        saturation: flow stress in the end, GPa.
+        rate: of the approach to it.
+
+    References:
+        Voce (1948), J. Inst. Met. 74, 537-562.
+    """
+
+    yield_stress: Scalar
+    saturation: Scalar
+    rate: Scalar
+
+    def __call__(self, p: Scalar) -> Scalar:
+        rise = self.saturation - self.yield_stress
+        return self.yield_stress - rise * jnp.expm1(-self.rate * p)
+
+
+class SwiftHardening(eqx.Module):
+    """Flow stress `yield_stress (1 + p / offset)^exponent`.
+
+    Attributes:
+        yield_stress: GPa.
+        offset: plastic strain that doubles the bracket.
+        exponent: 0 is perfect plasticity, 1 linear hardening.
+
+    References:
+        Swift (1952), J. Mech. Phys. Solids 1, 1-18.
+    """
+
+    yield_stress: Scalar
+    offset: Scalar
+    exponent: Scalar
+
+    def __call__(self, p: Scalar) -> Scalar:
+        return self.yield_stress * (1 + p / self.offset) ** self.exponent
+
+
+class TabulatedHardening(eqx.Module):
+    """Flow stress interpolated linearly between measured points, constant beyond.
+
+    Attributes:
+        plastic_strain: increasing, from 0.
+        stress: flow stress there, GPa.
+    """
+
+    plastic_strain: Float[Array, " points"]
+    stress: Float[Array, " points"]
+
+    def __call__(self, p: Scalar) -> Scalar:
+        return jnp.interp(p, self.plastic_strain, self.stress)
+
+
+class J2State(NamedTuple):
+    """History of a J2 point.
+
+    Attributes:
+        eps_p: plastic strain, Mandel.
+        p: accumulated plastic strain.
+    """
+
+    eps_p: Float[Array, "6"]
+    p: Scalar
+
+
+class J2Plasticity(AbstractMaterial):
+    """Isotropic elasticity, yield surface of von Mises, isotropic hardening, no rate.
+
+    Backward Euler: the stress returns along the radius to a yield surface that has
+    grown, one scalar equation for any hardening. Exact for proportional loading.
+
+    Attributes:
+        bulk: bulk modulus, GPa.
+        shear: shear modulus, GPa.
+        flow_stress: flow stress, GPa, of the accumulated plastic strain: a module such
+            as `VoceHardening`, whose leaves are parameters, or any function. It may
+            soften, but more slowly than the elastic unloading, -3 `shear`.
+    """
+
+    bulk: Scalar
+    shear: Scalar
+    flow_stress: Callable[[Scalar], Scalar]
+
+    @property
+    def num_strains(self) -> int:
+        return 6
+
+    @property
+    def is_linear(self) -> bool:
+        return False
+
+    def init_state(self, key=None) -> J2State:
+        dtype = jnp.result_type(float, self.bulk, self.shear)
+        return J2State(jnp.zeros(6, dtype), jnp.zeros((), dtype))
+
+    def update(self, eps, state, dt):
+        elastic = eps - state.eps_p
+        volumetric = jnp.zeros_like(eps).at[:3].set(self.bulk * mandel.trace(elastic))
+        trial = volumetric + 2 * self.shear * mandel.deviator(elastic)
+        q, normal = mandel.von_mises(trial)
+        dp = self._plastic_strain(q, state.p)
+        sig = trial - 2 * self.shear * dp * normal
+        return sig, J2State(state.eps_p + dp * normal, state.p + dp)
+
+    def _plastic_strain(self, q: Scalar, p: Scalar) -> Scalar:
+        """Increment of the accumulated plastic strain after a trial stress."""
+        flow = self.flow_stress(p)
+        yields = q > flow
+        # Below yield, a problem whose answer is zero, so that its slopes are finite.
+        q = jnp.where(yields, q, flow)
+
+        def overstress(dp):
+            return q - 3 * self.shear * dp - self.flow_stress(p + dp)
+
+        dp = bracketed_root(overstress, jnp.zeros_like(q), q / (3 * self.shear))
+        return jnp.where(yields, dp, 0.0)
