@@ -223,8 +223,11 @@ def configure_jax() -> None:
     except OSError:
         return  # a home that cannot be written: compile anew each time
     if os.access(folder, os.W_OK):
+        least = 0.2  # seconds of compiling that are worth a file
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)  # for workers too
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(least)
 
 
 class _Terminated(BaseException):

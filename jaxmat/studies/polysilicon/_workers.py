@@ -159,12 +159,7 @@ def _send(pipe: IO, message: object) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """That of this process and its compilation cache, but one thread, double, CPU."""
-    config, cache = jax.config, {}
-    if config.jax_compilation_cache_dir:
-        seconds = config.jax_persistent_cache_min_compile_time_secs
-        cache["JAX_COMPILATION_CACHE_DIR"] = config.jax_compilation_cache_dir
-        cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(seconds)
+    """That of this process, but one thread, double precision, and the CPU."""
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return (
         os.environ
