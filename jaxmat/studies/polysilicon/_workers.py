@@ -161,13 +161,9 @@ def _send(pipe: IO, message: object) -> None:
 def _environment() -> dict[str, str]:
     """That of this process, but one thread, double precision, and the CPU."""
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    return (
-        os.environ
-        | cache
-        | {
-            "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
-            "JAX_ENABLE_X64": "1",
-            "JAX_PLATFORMS": "cpu",
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        }
-    )
+    return os.environ | {
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip(),
+        "JAX_ENABLE_X64": "1",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
