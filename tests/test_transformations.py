@@ -434,6 +434,8 @@ EXEMPT = {
     "cells.Grains": RECORD,
     "cells.Laminate": MATERIAL,
     "cells.LawField": RECORD,
+    "cells.PRNN": MATERIAL,
+    "cells.prnn": "makes a PRNN, which " + MATERIAL,
     "crystals.Bounds": RECORD,
     "crystals.Constants": RECORD,
     "crystals.Isotropic": RECORD,

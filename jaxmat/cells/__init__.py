@@ -13,3 +13,5 @@ from jaxmat.cells._grid_cell import local_fields as local_fields
 from jaxmat.cells._laminate import Laminate as Laminate
 from jaxmat.cells._media import Grains as Grains
 from jaxmat.cells._media import LawField as LawField
+from jaxmat.cells._prnn import PRNN as PRNN
+from jaxmat.cells._prnn import prnn as prnn
