@@ -361,9 +361,13 @@ def test_compiled_programs_are_kept_where_the_user_wants_them(monkeypatch, tmp_p
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     CONFIGURE()
     assert updated["jax_enable_x64"] is True
     assert updated["jax_compilation_cache_dir"] == str(tmp_path / "jaxmat" / "compiled")
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == str(
+        tmp_path / "jaxmat" / "compiled"
+    )  # for the processes that make films
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "mine"))
     CONFIGURE()
     assert updated["jax_compilation_cache_dir"] == str(tmp_path / "mine")
