@@ -249,6 +249,7 @@ def test_a_study_that_was_killed_goes_on(tmp_path):
 
 def test_a_search_finds_the_best_options_and_goes_on(study, tmp_path, monkeypatch):
     """Trainings are played: the validation is the distance to the best options."""
+    pytest.importorskip("optuna")
     tried = []
 
     def play(model, seed, data, films, validation, **options):
