@@ -27,7 +27,10 @@ from _record import RESULTS, parser, record
 from _serve import Program
 from tqdm import tqdm
 
-COMMAND = "python benchmarks/bench_polysilicon.py"
+COMMAND = (
+    "python benchmarks/bench_polysilicon.py --skfem-python A --torch-python B "
+    "--studies C"
+)
 OUTPUT, FIGURE = RESULTS / "polysilicon.json", RESULTS / "polysilicon.png"
 STUDIES = ("full", "kubc", "subc")
 CORES = 2
