@@ -74,9 +74,7 @@ class PRNN(AbstractMaterial):
     @full_precision
     def update(self, eps, state, dt):
         local = self.encoder @ eps
-        laws: Any = self.laws
-        if not self.learn_laws:
-            laws = jax.lax.stop_gradient(laws)
+        laws = self.laws if self.learn_laws else _held(self.laws)
         stresses, states, first = [], [], 0
         for law, count, old in zip(laws, self.counts, state, strict=True):
             answer = jax.vmap(law.update, (0, 0, None))
@@ -151,6 +149,13 @@ def prnn(
     else:
         weights = jnp.zeros((points, n) if decoder == "normalised" else points)
     return PRNN(laws, counts, encoder, weights, decoder, learn_laws)
+
+
+def _held(laws: PyTree) -> Any:
+    """The same with constants that no derivative reaches; functions stay."""
+    return jax.tree.map(
+        lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, laws
+    )
 
 
 def _states(law: AbstractMaterial, count: int, key: Key[Array, ""] | None) -> PyTree:

@@ -97,6 +97,17 @@ def test_constants_of_the_points_are_learned_on_request_only():
         assert float(jnp.abs(gradient.encoder).max()) > 0
 
 
+def test_a_plain_function_may_be_the_hardening_of_a_point():
+    plain = J2Plasticity(STEEL.bulk, STEEL.shear, lambda p: 0.2 + 2.0 * p)
+    eps = jnp.asarray(1e-2 * DIRECTION)
+    for learn in (False, True):
+        pair = (
+            network(laws=(law, SILICON), learn_laws=learn) for law in (plain, STEEL)
+        )
+        found, wanted = (contract._stress(material, eps) for material in pair)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
 def test_a_network_of_networks_is_a_material_with_memory_and_rate():
     epoxy = PronySeries(
         *map(jnp.asarray, (4.0, 1.0)), *map(jnp.array, ([0.5], [0.4], [0.6]))
