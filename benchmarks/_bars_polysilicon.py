@@ -233,6 +233,17 @@ BARS = [
             films,
         )
     ),
+    *(
+        bar
+        for films in (min(TRAINING_FILMS), max(TRAINING_FILMS))
+        for bar in _ahead(
+            "wrong-augmentation-hurts",
+            "no augmentation ahead of the reference's",
+            ORIGINALS,
+            WRONG,
+            films,
+        )
+    ),
     *_of_study(
         "thirty-times-fewer",
         "physics in the loop with 256 films ahead of the best ResNet with 8192: "

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 
@@ -33,4 +35,20 @@ def check_option(name: str, value: object, allowed: Iterable[object]) -> None:
         raise JaxmatError(
             f"`{name}` is {value!r}; choose one of "
             f"{', '.join(repr(option) for option in options)}."
+        )
+
+
+def check_positive(name: str, values: Array, *, zero: bool = False) -> None:
+    """Raise unless all are positive, or zero where that is allowed, and finite.
+
+    Says nothing of traced values.
+    """
+    if isinstance(values, Tracer):
+        return
+    found = np.ravel(np.asarray(values))
+    bad = ~(np.isfinite(found) & ((found >= 0) if zero else (found > 0)))
+    if bad.any():
+        wanted = "no negative ones" if zero else "positive ones"
+        raise JaxmatError(
+            f"`{name}` holds {found[bad][0]:.4g}; give finite numbers, and {wanted}."
         )

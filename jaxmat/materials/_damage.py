@@ -7,6 +7,7 @@ References:
 
 import jax.numpy as jnp
 
+from jaxmat._check import check_positive
 from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.materials._base import AbstractMaterial
 
@@ -27,11 +28,18 @@ class Damage(AbstractMaterial):
         threshold: r at which damage begins; in uniaxial stress, strength over the
             square root of Young's modulus.
         brittleness: how fast the stress falls, at least 0.
+
+    Raises:
+        JaxmatError: if the threshold is not positive, or the brittleness negative.
     """
 
     stiffness: Stiffness
     threshold: Scalar
     brittleness: Scalar
+
+    def __check_init__(self):
+        check_positive("threshold", self.threshold)
+        check_positive("brittleness", self.brittleness, zero=True)
 
     @property
     def num_strains(self) -> int:

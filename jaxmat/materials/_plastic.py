@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat import mandel
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Scalar
 from jaxmat.materials._base import AbstractMaterial
 from jaxmat.solve import bracketed_root
@@ -23,10 +24,16 @@ class LinearHardening(eqx.Module):
     Attributes:
         yield_stress: GPa.
         modulus: GPa; zero is perfect plasticity.
+
+    Raises:
+        JaxmatError: if the yield stress is not positive.
     """
 
     yield_stress: Scalar
     modulus: Scalar
+
+    def __check_init__(self):
+        check_positive("yield_stress", self.yield_stress)
 
     def __call__(self, p: Scalar) -> Scalar:
         return self.yield_stress + self.modulus * p
@@ -40,6 +47,9 @@ class VoceHardening(eqx.Module):
         saturation: flow stress in the end, GPa.
         rate: of the approach to it.
 
+    Raises:
+        JaxmatError: if one of them is not positive.
+
     References:
         Voce (1948), J. Inst. Met. 74, 537-562.
     """
@@ -47,6 +57,11 @@ class VoceHardening(eqx.Module):
     yield_stress: Scalar
     saturation: Scalar
     rate: Scalar
+
+    def __check_init__(self):
+        check_positive("yield_stress", self.yield_stress)
+        check_positive("saturation", self.saturation)
+        check_positive("rate", self.rate)
 
     def __call__(self, p: Scalar) -> Scalar:
         rise = self.saturation - self.yield_stress
@@ -61,6 +76,9 @@ class SwiftHardening(eqx.Module):
         offset: plastic strain that doubles the bracket.
         exponent: 0 is perfect plasticity, 1 linear hardening.
 
+    Raises:
+        JaxmatError: if yield stress or offset is not positive.
+
     References:
         Swift (1952), J. Mech. Phys. Solids 1, 1-18.
     """
@@ -68,6 +86,10 @@ class SwiftHardening(eqx.Module):
     yield_stress: Scalar
     offset: Scalar
     exponent: Scalar
+
+    def __check_init__(self):
+        check_positive("yield_stress", self.yield_stress)
+        check_positive("offset", self.offset)
 
     def __call__(self, p: Scalar) -> Scalar:
         return self.yield_stress * (1 + p / self.offset) ** self.exponent
@@ -79,10 +101,25 @@ class TabulatedHardening(eqx.Module):
     Attributes:
         plastic_strain: increasing, from 0.
         stress: flow stress there, GPa.
+
+    Raises:
+        JaxmatError: if the strains do not increase, a stress is not positive, or there
+            are not as many of both.
     """
 
     plastic_strain: Float[Array, " points"]
     stress: Float[Array, " points"]
+
+    def __check_init__(self):
+        strains, stresses = self.plastic_strain.shape, self.stress.shape
+        if strains != stresses:
+            raise JaxmatError(
+                f"TabulatedHardening has plastic_strain {strains} and stress "
+                f"{stresses}; give one stress for each strain."
+            )
+        check_positive("stress", self.stress)
+        if len(self.stress) > 1:
+            check_positive("steps of plastic_strain", jnp.diff(self.plastic_strain))
 
     def __call__(self, p: Scalar) -> Scalar:
         return jnp.interp(p, self.plastic_strain, self.stress)
@@ -112,11 +149,18 @@ class J2Plasticity(AbstractMaterial):
         flow_stress: flow stress, GPa, of the accumulated plastic strain: a module such
             as `VoceHardening`, whose leaves are parameters, or any function. It may
             soften, but more slowly than the elastic unloading, -3 `shear`.
+
+    Raises:
+        JaxmatError: if a modulus is not positive.
     """
 
     bulk: Scalar
     shear: Scalar
     flow_stress: Callable[[Scalar], Scalar]
+
+    def __check_init__(self):
+        check_positive("bulk", self.bulk)
+        check_positive("shear", self.shear)
 
     @property
     def num_strains(self) -> int:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat import mandel
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Mandel, Scalar
 from jaxmat.materials._base import AbstractMaterial
 
@@ -41,7 +41,8 @@ class PronySeries(AbstractMaterial):
         times: relaxation times, seconds.
 
     Raises:
-        JaxmatError: if the branches are not as many as the times.
+        JaxmatError: if the branches are not as many as the times, or a time is not
+            positive.
     """
 
     bulk: Scalar
@@ -58,6 +59,7 @@ class PronySeries(AbstractMaterial):
                 f"PronySeries has bulk_branches {bulk}, shear_branches {shear} and "
                 f"times {times}; give one of each per branch."
             )
+        check_positive("times", self.times)
 
     @property
     def num_strains(self) -> int:

@@ -95,7 +95,9 @@ class Study:
         """
         given = functools.cache(self.given)
         for name, model, seed in self.preset.runs():
-            folder = self._model(name).parent
+            if self._model(name).exists():
+                continue
+            data, folder = self.data["train"], self._model(name).parent
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "lock").open("w") as lock:
                 if not claim(lock) or self._model(name).exists():
@@ -106,7 +108,7 @@ class Study:
                 train(
                     model,
                     seed,
-                    self.data["train"],
+                    data,
                     given("train", *sees),
                     given("validation", *sees),
                     folder=folder,

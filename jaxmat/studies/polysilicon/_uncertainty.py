@@ -69,7 +69,11 @@ def _judged(
     labels: Float[np.ndarray, " films"],
     scale: float,
 ) -> Calibration:
-    """The variance of few members is divided by one less than their number."""
-    spread = scale * members.std(axis=0, ddof=1)
-    said = Gaussian(jnp.asarray(members.mean(axis=0)), jnp.asarray(spread))
+    """The variance of few members is divided by one less than their number.
+
+    Members that agree to the last digit are as sure as rounding lets them be.
+    """
+    mean, spread = members.mean(axis=0), members.std(axis=0, ddof=1)
+    spread = scale * np.maximum(spread, np.finfo(float).eps * np.abs(mean))
+    said = Gaussian(jnp.asarray(mean), jnp.asarray(spread))
     return calibration(said, jnp.asarray(labels))

@@ -302,11 +302,20 @@ def test_a_spread_is_scaled_until_it_fits_the_errors():
     assert found.scaled[4].miscalibration < found.raw[4].miscalibration
 
 
+def test_seeds_that_agree_exactly_are_too_sure_and_no_reason_to_fail():
+    truth = np.linspace(140.0, 150.0, 20)
+    members = np.full((5, 20), 145.0)
+    found = uncertainty((members, truth), {4: (members, truth)})
+    assert np.isfinite(found.scale)
+    json.dumps(found.summary(), allow_nan=False)
+
+
 def test_stages_that_lack_what_they_need_say_what_to_run(tmp_path, capsys):
     folder = tmp_path / "out"
     for stage, needed in (("train", "generate"), ("report", "train")):
         assert run(stage, "--preset", "tiny", "--output", folder)[0] == 1
         assert f"jaxmat polysilicon {needed}" in capsys.readouterr().err
+    assert [file.name for file in folder.iterdir()] == ["study.json"]
 
 
 def test_a_folder_belongs_to_one_preset(study, tmp_path, capsys):
