@@ -61,18 +61,35 @@ def coarse_solver(
 
     def solve(channels: Float[Array, "*image"]) -> Float[Array, "3 3"]:
         blocks = _blocks(channels, factor)
-        shape = blocks.shape[:2]
-        cell = field_cell(
-            Grid(shape, tuple(map(float, shape))),
-            jax.vmap(jax.vmap(LinearElastic))(dual_average(blocks)),
-            plane="stress",
-            boundary=boundary,
-            discretisation=discretisation,
-        )
-        solution = homogenise(cell, rtol=rtol, throw=False)
-        return poison(solution.value, solution.info.converged)
+        return image_stiffness(blocks, boundary, discretisation, rtol)
 
     return solve
+
+
+def image_stiffness(
+    channels: Channels, boundary: str, discretisation: str, rtol: float
+) -> Float[Array, "3 3"]:
+    """Stiffness of an image whose pixels may be mixtures of grains.
+
+    Args:
+        channels: of every pixel; of a mixture, those of its dual average.
+        boundary: "periodic", "kubc" or "subc".
+        discretisation: elements of the grid cell.
+        rtol: tolerance of the equilibrium.
+
+    Returns:
+        Mandel stiffness in plane stress, GPa, or NaN if equilibrium was not reached.
+    """
+    shape = channels.shape[:2]
+    cell = field_cell(
+        Grid(shape, tuple(map(float, shape))),
+        jax.vmap(jax.vmap(LinearElastic))(dual_average(channels)),
+        plane="stress",
+        boundary=boundary,
+        discretisation=discretisation,
+    )
+    solution = homogenise(cell, rtol=rtol, throw=False)
+    return poison(solution.value, solution.info.converged)
 
 
 def _blocks(channels: Float[Array, "*image"], factor: int) -> Channels:

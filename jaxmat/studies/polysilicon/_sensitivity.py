@@ -16,17 +16,12 @@ from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Scalar
-from jaxmat.cells import field_cell, homogenise
-from jaxmat.materials import LinearElastic
-from jaxmat.microstructure import Grid
-from jaxmat.solve import poison
 from jaxmat.studies.polysilicon._apparent import (
     DISCRETISATION,
     RTOL,
     youngs_modulus,
 )
-from jaxmat.studies.polysilicon._averages import dual_average
-from jaxmat.studies.polysilicon._coarse import Channels
+from jaxmat.studies.polysilicon._coarse import Channels, image_stiffness
 
 Model = Callable[[Channels], Float[Array, "3 3"] | Scalar]
 
@@ -64,16 +59,7 @@ def pixel_solver(
         check_shape(
             "channels", channels, (None, None, 2), hint="give those of one film"
         )
-        shape = channels.shape[:2]
-        cell = field_cell(
-            Grid(shape, tuple(map(float, shape))),
-            jax.vmap(jax.vmap(LinearElastic))(dual_average(channels)),
-            plane="stress",
-            boundary=boundary,
-            discretisation=DISCRETISATION,
-        )
-        solution = homogenise(cell, rtol=rtol, throw=False)
-        return poison(solution.value, solution.info.converged)
+        return image_stiffness(channels, boundary, DISCRETISATION, rtol)
 
     return solve
 
