@@ -1,14 +1,17 @@
 """Linear elasticity, and the wrappers that turn a law or put it into a plane."""
 
+from typing import Protocol, runtime_checkable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optimistix as optx
 from jax.core import Tracer
+from jaxtyping import PyTree
 
 from jaxmat import crystals, mandel, rotations
 from jaxmat._check import JaxmatError
-from jaxmat._types import Quaternion, Stiffness, full_precision
+from jaxmat._types import Mandel, Quaternion, Scalar, Stiffness, full_precision
 from jaxmat.materials._base import AbstractMaterial, stiffness_of
 
 
@@ -81,6 +84,20 @@ class Oriented(_Wrapper):
         return turn @ sig, state
 
 
+@runtime_checkable
+class KnowsPlaneStress(Protocol):
+    """A law that answers in plane stress faster than by Newton's method."""
+
+    def update_in_plane_stress(
+        self, eps: Mandel, state: PyTree, dt: Scalar
+    ) -> tuple[Mandel, PyTree]:
+        """As `update`, with the three components of strain and stress in the plane.
+
+        The state is that of `update`.
+        """
+        ...
+
+
 class _InPlane(_Wrapper):
     """A law of which strain and stress are seen in the plane only."""
 
@@ -116,10 +133,14 @@ class PlaneStress(_InPlane):
     """A law with no stress out of the plane: sig_33 = sig_23 = sig_13 = 0.
 
     Strain and stress have the components 11, 22, 12. The out-of-plane strain is found
-    by Newton's method (one step for a linear law) and differentiated implicitly.
+    by Newton's method (one step for a linear law) and differentiated implicitly, unless
+    the law knows a shorter way (`KnowsPlaneStress`).
     """
 
     def update(self, eps, state, dt):
+        if isinstance(self.law, KnowsPlaneStress):
+            return self.law.update_in_plane_stress(eps, state, dt)
+
         def full(out):
             whole = jnp.zeros(6, eps.dtype).at[mandel.PLANE].set(eps)
             return whole.at[mandel.OUT_OF_PLANE].set(out)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat import mandel
 from jaxmat._check import JaxmatError, check_positive
-from jaxmat._types import Scalar
+from jaxmat._types import Scalar, full_precision
 from jaxmat.materials._base import AbstractMaterial
 from jaxmat.solve import bracketed_root
 
@@ -137,11 +138,19 @@ class J2State(NamedTuple):
     p: Scalar
 
 
+_SPLIT = np.array([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [0.0, 0.0, 2**0.5]]) / 2**0.5
+"""Mandel components in the plane to the equibiaxial part and two shears, and back."""
+
+_MISES = np.array([0.5, 1.5, 1.5])
+"""Their weights in the square of the stress of von Mises."""
+
+
 class J2Plasticity(AbstractMaterial):
     """Isotropic elasticity, yield surface of von Mises, isotropic hardening, no rate.
 
     Backward Euler: the stress returns along the radius to a yield surface that has
-    grown, one scalar equation for any hardening. Exact for proportional loading.
+    grown, one scalar equation for any hardening, in plane stress too. Exact for
+    proportional loading.
 
     Attributes:
         bulk: bulk modulus, GPa.
@@ -182,6 +191,49 @@ class J2Plasticity(AbstractMaterial):
         dp = self._plastic_strain(q, state.p)
         sig = trial - 2 * self.shear * dp * normal
         return sig, J2State(state.eps_p + dp * normal, state.p + dp)
+
+    @full_precision
+    def update_in_plane_stress(
+        self, eps: Float[Array, "3"], state: J2State, dt: Scalar
+    ) -> tuple[Float[Array, "3"], J2State]:
+        """As `PlaneStress`, by one scalar equation; Simo & Hughes, section 3.4.1.
+
+        Stress is split into its equibiaxial part and two shears, which flow scales down
+        by different factors, functions of the share of the shear that it takes away.
+        """
+        biaxial = 18 * self.bulk * self.shear / (3 * self.bulk + 4 * self.shear)
+        stiffness = jnp.stack([biaxial, 2 * self.shear, 2 * self.shear])
+        split, weights = jnp.asarray(_SPLIT, eps.dtype), jnp.asarray(_MISES, eps.dtype)
+        trial = stiffness * (split @ (eps - state.eps_p[mandel.PLANE]))
+        squares = weights * trial**2
+        limit = self.flow_stress(state.p)
+        yields = squares[0] + squares[1] + squares[2] > limit**2
+        # Below yield, a problem whose answer is zero, so that its slopes are finite.
+        pressed = jnp.where(yields, squares[0], 0.0)
+        sheared = jnp.where(yields, squares[1] + squares[2], limit**2)
+
+        def remains(share):
+            """Of the equibiaxial part, over what remains of the shears."""
+            ratio = biaxial / (6 * self.shear)
+            return 1 / (1 - share + ratio * share)
+
+        def trial_mises(share):
+            return jnp.sqrt(pressed * remains(share) ** 2 + sheared)
+
+        def overstress(share):
+            mises = trial_mises(share)
+            dp = share * mises / (3 * self.shear)
+            return (1 - share) * mises - self.flow_stress(state.p + dp)
+
+        one = jnp.ones_like(limit)
+        share = jnp.where(yields, bracketed_root(overstress, 0 * one, one), 0.0)
+        dp = share * trial_mises(share) / (3 * self.shear)
+        factor = jnp.stack([remains(share), one, one])
+        sig = split @ ((1 - share) * factor * trial)
+        x, y, shear = split @ (share / (3 * self.shear) * weights * factor * trial)
+        zero = jnp.zeros_like(dp)
+        eps_p = state.eps_p + jnp.stack([x, y, -x - y, zero, zero, shear])
+        return sig, J2State(eps_p, state.p + dp)
 
     def _plastic_strain(self, q: Scalar, p: Scalar) -> Scalar:
         """Increment of the accumulated plastic strain after a trial stress."""

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from jaxmat import mandel
+from jaxmat import mandel, tangent
 from jaxmat.materials import (
+    AbstractMaterial,
     J2Plasticity,
     LinearHardening,
     LoadPath,
+    PlaneStress,
     SwiftHardening,
     TabulatedHardening,
     VoceHardening,
@@ -133,3 +135,43 @@ def test_second_derivatives_go_through_the_return():
     # A central difference of step 1e-5 errs by 1e-10 of the third derivative.
     central = (slope(jnp.asarray(0.20001)) - slope(jnp.asarray(0.19999))) / 2e-5
     np.testing.assert_allclose(exact, central, rtol=1e-6)
+
+
+class Hidden(AbstractMaterial):
+    """A law that does not tell what it knows of plane stress."""
+
+    law: AbstractMaterial
+    num_strains = 6
+    is_linear = False
+
+    def init_state(self, key=None):
+        return self.law.init_state(key)
+
+    def update(self, eps, state, dt):
+        return self.law.update(eps, state, dt)
+
+
+@for_every_curve
+def test_one_scalar_equation_gives_plane_stress_as_newtons_method_does(curve):
+    """Stress, state and tangent along a random path, unloading included."""
+    rng = np.random.default_rng(2)
+    laws = PlaneStress(bar(curve)), PlaneStress(Hidden(bar(curve)))
+    change = jnp.zeros(3)
+
+    @eqx.filter_jit
+    def step(law, eps, state):
+        sig, new = law.update(eps, state, jnp.asarray(1.0))
+        return sig, new, tangent(law, eps, state, 1.0)
+
+    state, eps, yielded = laws[0].init_state(), jnp.zeros(3), 0
+    for k in range(20):
+        # Every fourth step goes back a little, which is elastic.
+        change = -0.1 * change if k % 4 == 3 else 2e-3 * rng.normal(size=3)
+        eps = eps + change
+        quick, newton = (step(law, eps, state) for law in laws)
+        # Newton's method stops at 2e-13 of the strain.
+        for a, b in zip(jax.tree.leaves(quick), jax.tree.leaves(newton), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+        yielded += int(quick[1].p > state.p)
+        state = quick[1]
+    assert 5 < yielded < 20
