@@ -359,6 +359,12 @@ CASES = {
         on_grains(cells.voigt_bound), (quaternions(3), cubic), eager=False
     ),
     "materials.drive": Case(driven, (stable, vector(6)), eager=False),
+    "materials.follow": Case(
+        lambda c, eps: materials.follow(
+            materials.LinearElastic(c), jnp.stack([eps / 2, eps])
+        ),
+        (stable, vector(6)),
+    ),
     "materials.stiffness_of": Case(
         lambda c: materials.stiffness_of(materials.LinearElastic(c)), (stable,)
     ),
@@ -429,12 +435,15 @@ NETWORK = "a module, transformed in tests/surrogates"
 RECORD = "holds arrays, computes nothing"
 EXEMPT = {
     "cells.AbstractCell": MATERIAL,
+    "cells.DMNState": RECORD,
+    "cells.DeepMaterialNetwork": MATERIAL,
     "cells.Fields": RECORD,
     "cells.GridCell": MATERIAL,
     "cells.Grains": RECORD,
     "cells.Laminate": MATERIAL,
     "cells.LawField": RECORD,
     "cells.PRNN": MATERIAL,
+    "cells.deep_material_network": "makes a tree, which " + MATERIAL,
     "cells.prnn": "makes a PRNN, which " + MATERIAL,
     "crystals.Bounds": RECORD,
     "crystals.Constants": RECORD,
@@ -509,11 +518,14 @@ EXEMPT = {
     "surrogates.ModulusHead": NETWORK,
     "surrogates.PhysicsInTheLoop": NETWORK,
     "surrogates.PlainCNN": NETWORK,
+    "surrogates.Recurrent": NETWORK,
+    "surrogates.RecurrentState": RECORD,
     "surrogates.ResNet": NETWORK,
     "surrogates.SPDHead": NETWORK,
     "surrogates.Surrogate": NETWORK,
     "surrogates.Symmetrised": NETWORK,
     "surrogates.cost": "counts what a program does",
+    "surrogates.recurrent": "makes a network, which " + NETWORK,
     "surrogates.hold": "rebuilds modules, computes nothing",
     "symmetry.ipf_corners": HOST,
     "symmetry.laue_group": HOST,

@@ -5,6 +5,9 @@ from jaxmat.cells._base import AbstractCell as AbstractCell
 from jaxmat.cells._base import homogenise as homogenise
 from jaxmat.cells._bounds import reuss_bound as reuss_bound
 from jaxmat.cells._bounds import voigt_bound as voigt_bound
+from jaxmat.cells._dmn import DeepMaterialNetwork as DeepMaterialNetwork
+from jaxmat.cells._dmn import DMNState as DMNState
+from jaxmat.cells._dmn import deep_material_network as deep_material_network
 from jaxmat.cells._grid_cell import Fields as Fields
 from jaxmat.cells._grid_cell import GridCell as GridCell
 from jaxmat.cells._grid_cell import field_cell as field_cell

@@ -10,7 +10,6 @@ References:
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,6 +18,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat._check import JaxmatError, check_option
 from jaxmat._types import full_precision
+from jaxmat.cells import _points
 from jaxmat.materials import AbstractMaterial
 
 DECODERS = ("positive", "normalised", "tied")
@@ -63,26 +63,14 @@ class PRNN(AbstractMaterial):
         return self.decoder == "tied" and all(law.is_linear for law in self.laws)
 
     def init_state(self, key: Key[Array, ""] | None = None) -> PyTree:
-        keys = [None] * len(self.laws)
-        if key is not None:
-            keys = list(jax.random.split(key, len(self.laws)))
-        return tuple(
-            _states(law, count, one)
-            for law, count, one in zip(self.laws, self.counts, keys, strict=True)
-        )
+        return _points.init_states(self.laws, self.counts, key)
 
     @full_precision
     def update(self, eps, state, dt):
         local = self.encoder @ eps
-        laws = self.laws if self.learn_laws else _held(self.laws)
-        stresses, states, first = [], [], 0
-        for law, count, old in zip(laws, self.counts, state, strict=True):
-            answer = jax.vmap(law.update, (0, 0, None))
-            sig, new = answer(local[first : first + count], old, dt)
-            stresses.append(sig)
-            states.append(new)
-            first += count
-        return self._decode(jnp.concatenate(stresses)), tuple(states)
+        laws = self.laws if self.learn_laws else _points.held(self.laws)
+        sig, states = _points.respond(laws, self.counts, local, state, dt)
+        return self._decode(sig), states
 
     def _decode(self, sig: Float[Array, "points n"]) -> Float[Array, " n"]:
         if self.decoder == "positive":
@@ -149,18 +137,3 @@ def prnn(
     else:
         weights = jnp.zeros((points, n) if decoder == "normalised" else points)
     return PRNN(laws, counts, encoder, weights, decoder, learn_laws)
-
-
-def _held(laws: PyTree) -> Any:
-    """The same with constants that no derivative reaches; functions stay."""
-    return jax.tree.map(
-        lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, laws
-    )
-
-
-def _states(law: AbstractMaterial, count: int, key: Key[Array, ""] | None) -> PyTree:
-    """States of so many points of one kind."""
-    if key is not None:
-        return jax.vmap(law.init_state)(jax.random.split(key, count))
-    one = law.init_state()
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), one)

@@ -7,6 +7,7 @@ from jaxmat.materials._damage import Damage as Damage
 from jaxmat.materials._drive import History as History
 from jaxmat.materials._drive import LoadPath as LoadPath
 from jaxmat.materials._drive import drive as drive
+from jaxmat.materials._drive import follow as follow
 from jaxmat.materials._elastic import LinearElastic as LinearElastic
 from jaxmat.materials._elastic import Oriented as Oriented
 from jaxmat.materials._elastic import PlaneStrain as PlaneStrain

@@ -9,7 +9,7 @@ import numpy as np
 import optimistix as optx
 from jaxtyping import Array, Bool, Float, PyTree
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Scalar, full_precision
 from jaxmat.materials._base import AbstractMaterial, tangent
 from jaxmat.solve import Info, Solution
@@ -55,6 +55,37 @@ class History(eqx.Module):
     eps: Float[Array, "steps n"]
     sig: Float[Array, "steps n"]
     state: Any
+
+
+@full_precision  # also of a user's law
+def follow(
+    material: AbstractMaterial,
+    eps: Float[Array, "steps n"],
+    dt: Float[Array, " steps"] | None = None,
+    *,
+    state: PyTree = None,
+) -> Float[Array, "steps n"]:
+    """Stress along a path of strain: nothing to solve for, unlike `drive`.
+
+    Args:
+        material: any material.
+        eps: Mandel strain at the end of every step.
+        dt: duration of every step, seconds; one if None.
+        state: where to start; the virgin state if None.
+
+    Returns:
+        Mandel stress at the end of every step, GPa. `jax.vmap` takes many paths.
+    """
+    check_shape("eps", eps, (None, material.num_strains), hint="strain of every step")
+    start = material.init_state() if state is None else state
+    durations = jnp.ones(len(eps), eps.dtype) if dt is None else dt
+
+    def step(state, target):
+        eps, dt = target
+        sig, state = material.update(eps, state, dt)
+        return state, sig
+
+    return jax.lax.scan(step, start, (eps, durations))[1]
 
 
 def drive(

@@ -27,6 +27,9 @@ from jaxmat.surrogates._networks import AbstractNetwork as AbstractNetwork
 from jaxmat.surrogates._networks import DenseNet as DenseNet
 from jaxmat.surrogates._networks import PlainCNN as PlainCNN
 from jaxmat.surrogates._networks import ResNet as ResNet
+from jaxmat.surrogates._recurrent import Recurrent as Recurrent
+from jaxmat.surrogates._recurrent import RecurrentState as RecurrentState
+from jaxmat.surrogates._recurrent import recurrent as recurrent
 from jaxmat.surrogates._stiffness import apparent_modulus as apparent_modulus
 from jaxmat.surrogates._stiffness import relative_exp as relative_exp
 from jaxmat.surrogates._stiffness import relative_log as relative_log
