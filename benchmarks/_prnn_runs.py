@@ -17,9 +17,11 @@ import sys
 import time
 
 import jax
+import numpy as np
 
 from jaxmat.studies import composite
-from jaxmat.studies.composite import Model
+from jaxmat.studies.composite import learning
+from jaxmat.studies.composite.learning import Model
 
 DATA = pathlib.Path(__file__).parents[1] / "tests" / "data" / "prnn"
 SEEDS = range(5)
@@ -85,14 +87,75 @@ def train(folder: pathlib.Path, model: Model, paths: int | str, seed: int) -> di
     validation, test = (gp.take(PARTS[part]) for part in ("validation", "test"))
     start = time.perf_counter()
     key = jax.random.key(seed)
-    solution = composite.fit_paths(model, training, validation, key=key, progress=False)
+    solution = learning.fit_paths(model, training, validation, key=key, progress=False)
     row = what | {
         "seconds": time.perf_counter() - start,
-        "validation_mae": composite.error_on(solution.value, validation),
-        "test_mae": composite.error_on(solution.value, test),
+        "validation_mae": learning.error_on(solution.value, validation),
+        "test_mae": learning.error_on(solution.value, test),
     }
     path.write_text(json.dumps(row))
     return row
+
+
+def extrapolate(folder: pathlib.Path, kind: str, seed: int) -> dict:
+    """Errors where no training path goes, MPa; settings as for the canonical paths.
+
+    Trained on the canonical paths, which are monotonic: on proportional paths that
+    unload and reload, and between steps of another size. Trained on their first third:
+    on the whole of them, three times the strain.
+    """
+    path = folder / f"extrapolation-{kind}-{seed}.json"
+    if path.exists():
+        return json.loads(path.read_text())
+    model = best(folder, kind, "canonical")
+    canonical = composite.read_paths(DATA / "canonical.data")
+    unloading = composite.read_paths(DATA / "propCurves.data")
+    gp = composite.read_paths(DATA / "gpCurves.data")
+    third = composite.Paths(*(x[:, : x.shape[1] // 3] for x in canonical))
+    key, validation = jax.random.key(seed), gp.take(PARTS["validation"])
+    whole, part = (
+        learning.fit_paths(model, paths, held, key=key, progress=False).value
+        for paths, held in ((canonical, validation), (third, third))
+    )
+    row = {
+        "model": kind,
+        "seed": seed,
+        "unloading_mae": learning.error_on(whole, unloading),
+        "unloading_mean_stress": composite.error_in_mpa(
+            0 * unloading.sig, unloading.sig
+        ),
+        "within_a_third_mae": learning.error_on(part, third),
+        "three_times_the_strain_mae": learning.error_on(part, canonical),
+        "three_times_the_strain_mean_stress": composite.error_in_mpa(
+            0 * canonical.sig, canonical.sig
+        ),
+        "step_sizes": step_sizes(whole, gp.take(PARTS["test"])),
+    }
+    path.write_text(json.dumps(row))
+    return row
+
+
+def step_sizes(material, paths) -> list[dict]:
+    """Change of the stress with the number of steps, over its root mean square."""
+    refined = {}
+    start = np.zeros((len(paths.eps), 1, 3))
+    knots = np.concatenate([start, paths.eps], axis=1)
+    for each in (1, 2, 4, 8, 16, 32):
+        weights = np.arange(1, each + 1)[:, None] / each
+        parts = knots[:, :-1, None] * (1 - weights) + knots[:, 1:, None] * weights
+        fine = parts.reshape(len(knots), -1, 3)
+        refined[each] = np.asarray(learning.predict(material, fine))[
+            :, each - 1 :: each
+        ]
+    exact = refined.pop(32)
+    size = np.sqrt(np.mean(exact**2))
+    return [
+        {
+            "steps": 60 * each,
+            "difference": float(np.sqrt(np.mean((x - exact) ** 2)) / size),
+        }
+        for each, x in refined.items()
+    ]
 
 
 def best(folder: pathlib.Path, kind: str, paths: int | str) -> Model:
@@ -120,3 +183,5 @@ if __name__ == "__main__":
     target.mkdir(parents=True, exist_ok=True)
     for kind in sys.argv[2:]:
         curve(target, kind)
+        for seed in SEEDS:
+            print(extrapolate(target, kind, seed), flush=True)

@@ -1,7 +1,7 @@
 """Decides what the command line understands, prints, and exits with.
 
 `jaxmat homogenise map.ang --output results` is a thin shell over
-`studies.polycrystal.run`; `jaxmat polysilicon run` over `studies.polysilicon`. Exit
+`studies.polycrystal.run`, as are `jaxmat polysilicon` and `jaxmat prnn`. Exit
 code 0; 1 with one sentence for a mistake in the input; 2 for a mistake in the command;
 130 when interrupted, 143 when terminated.
 """
@@ -27,6 +27,7 @@ import jaxmat
 from jaxmat._check import JaxmatError
 from jaxmat.cells import BOUNDARIES
 from jaxmat.studies import polycrystal
+from jaxmat.studies.composite import add_prnn
 from jaxmat.studies.polysilicon import add_polysilicon
 
 JSON_KEYS = (
@@ -105,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     _add_files(job)
     _add_physics(job)
     add_polysilicon(commands)
+    add_prnn(commands)
     return top
 
 

@@ -76,7 +76,14 @@ def write_paths(path: str | os.PathLike, paths: Paths) -> None:
 
 def error_in_mpa(predicted: Series, sig: Series) -> float:
     """Mean absolute error over sxx, syy, txy and all steps, MPa; from GPa, Mandel."""
-    return float(np.mean(np.abs((np.asarray(predicted) - sig) / _STRESS)))
+    return float(np.mean(np.abs(in_mpa(predicted) - in_mpa(sig))))
+
+
+def in_mpa(
+    sig: Float[Array | np.ndarray, "*paths steps 3"],
+) -> Float[np.ndarray, "*paths steps 3"]:
+    """Components sxx, syy, txy of a Mandel stress in GPa."""
+    return np.asarray(sig) / _STRESS
 
 
 def _row(words: list[str], path: str | os.PathLike, number: int) -> list[float]:

@@ -85,7 +85,8 @@ class _Loss:
 
     def __call__(self, material: AbstractMaterial, batch: Paths, key) -> Array:
         keys = jax.random.split(key, len(batch.eps))
-        sig = jax.vmap(_follow_with_key, (None, 0, 0))(material, batch.eps, keys)
+        strains = jnp.asarray(batch.eps)
+        sig = jax.vmap(_follow_with_key, (None, 0, 0))(material, strains, keys)
         error = (sig - batch.sig) / self.scale
         return jnp.mean(jnp.sqrt(error**2 + _SMOOTH**2))
 
@@ -97,7 +98,7 @@ def _follow_with_key(material: AbstractMaterial, eps: Array, key: Array) -> Arra
 @eqx.filter_jit
 def predict(material: AbstractMaterial, eps: Series) -> Series:
     """Stress along every path, GPa."""
-    return jax.vmap(follow, (None, 0))(material, eps)
+    return jax.vmap(follow, (None, 0))(material, jnp.asarray(eps))
 
 
 @eqx.filter_jit
@@ -111,7 +112,8 @@ def predict_with_dropout(
 
     def draw(key):
         keys = jnp.broadcast_to(key, len(eps))
-        return jax.vmap(_follow_with_key, (None, 0, 0))(material, eps, keys)
+        strains = jnp.asarray(eps)
+        return jax.vmap(_follow_with_key, (None, 0, 0))(material, strains, keys)
 
     draws = jax.lax.map(draw, jax.random.split(key, _MASKS))
     return jnp.mean(draws, 0), jnp.std(draws, 0)

@@ -5,18 +5,12 @@ All are materials, so that one loop trains them and the grid solver takes any.
 
 import dataclasses
 
-import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from jaxmat import cells, crystals, surrogates
+from jaxmat import cells, surrogates
 from jaxmat._check import check_option
-from jaxmat.materials import (
-    AbstractMaterial,
-    J2Plasticity,
-    LinearElastic,
-    PlaneStress,
-    VoceHardening,
-)
+from jaxmat.materials import AbstractMaterial, PlaneStress
+from jaxmat.studies.composite._phases import fibre, matrix
 
 KINDS = ("prnn", "dmn", "law", "gru", "lstm")
 
@@ -51,17 +45,6 @@ class Model:
 
     def __post_init__(self):
         check_option("kind", self.kind, KINDS)
-
-
-def matrix() -> J2Plasticity:
-    """The epoxy of Maia et al. (2023): E = 3.13 GPa, nu = 0.37, Voce hardening."""
-    curve = VoceHardening(*map(jnp.asarray, (0.0312, 0.0648, 1 / 0.003407)))
-    return J2Plasticity(*_bulk_and_shear(3.13, 0.37), curve)
-
-
-def fibre() -> LinearElastic:
-    """Glass: E = 74 GPa, nu = 0.2."""
-    return LinearElastic(crystals.isotropic(*_bulk_and_shear(74.0, 0.2)))
 
 
 def build(
@@ -103,8 +86,3 @@ def build(
         key=key,
         dropout=model.dropout,
     )
-
-
-def _bulk_and_shear(youngs: float, poisson: float) -> tuple[Array, Array]:
-    bulk, shear = youngs / (3 - 6 * poisson), youngs / (2 + 2 * poisson)
-    return jnp.asarray(bulk), jnp.asarray(shear)

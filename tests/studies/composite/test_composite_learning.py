@@ -8,7 +8,8 @@ import pytest
 
 from jaxmat import JaxmatError
 from jaxmat.studies import composite
-from jaxmat.studies.composite import Model
+from jaxmat.studies.composite import learning
+from jaxmat.studies.composite.learning import Model
 
 DATA = Path(__file__).parents[2] / "data" / "prnn"
 
@@ -30,22 +31,22 @@ def test_every_kind_learns(paths, kind, size):
     """A few steps halve the loss of the beginnings of two paths, or nearly."""
     few = short(paths, slice(2))
     model = Model(kind, size, learning_rate=2e-2, num_steps=40)
-    solution = composite.fit_paths(
+    solution = learning.fit_paths(
         model, few, few, key=jax.random.key(0), progress=False
     )
     loss = solution.info.history["loss"]
     assert loss[-1] < 0.6 * loss[0]
-    best = composite.error_on(solution.value, few)
+    best = learning.error_on(solution.value, few)
     np.testing.assert_allclose(best, solution.info.validation.min(), rtol=1e-12)
 
 
 def test_dropout_gives_a_mean_and_a_spread(paths):
     few = short(paths, slice(2))
     model = Model("lstm", 8, num_steps=5, dropout=0.3)
-    law = composite.fit_paths(
+    law = learning.fit_paths(
         model, few, few, key=jax.random.key(0), progress=False
     ).value
-    mean, spread = composite.predict_with_dropout(law, few.eps, key=jax.random.key(1))
+    mean, spread = learning.predict_with_dropout(law, few.eps, key=jax.random.key(1))
     assert mean.shape == spread.shape == few.eps.shape
     assert np.all(spread[:, -1] > 0)
 
@@ -59,11 +60,11 @@ def test_a_kind_that_is_not_there_is_refused():
 @pytest.mark.parametrize(("count", "bar"), [(1, 11.55), (2, 9.0), (8, 3.8), (64, 1.5)])
 def test_a_network_of_points_learns_from_few_paths(paths, count, bar):
     """Bars of the benchmark, MPa, for one seed; a published GRU has 11.55 from 64."""
-    solution = composite.fit_paths(
+    solution = learning.fit_paths(
         Model(learning_rate=4e-2),
         paths.take(slice(count)),
         paths.take(slice(64, 70)),
         key=jax.random.key(0),
         progress=False,
     )
-    assert composite.error_on(solution.value, paths.take(slice(70, 100))) < bar
+    assert learning.error_on(solution.value, paths.take(slice(70, 100))) < bar

@@ -1,0 +1,116 @@
+"""The composite in full: fibres and matrix on a grid, in equilibrium at every step."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from jaxmat import cells
+from jaxmat._check import JaxmatError
+from jaxmat.cells import GridCell
+from jaxmat.materials import follow
+from jaxmat.microstructure import Grid, Microstructure
+from jaxmat.studies.composite._data import Paths
+from jaxmat.studies.composite._loads import Strains
+from jaxmat.studies.composite._phases import fibre, matrix
+
+_PUSHES = 2000
+_GAP = 1.04  # centres at least so many diameters apart
+
+
+def composite_cell(
+    seed: int,
+    *,
+    pixels: int = 40,
+    fibres: int = 9,
+    fraction: float = 0.61,
+    discretisation: str = "full",
+) -> GridCell:
+    """A periodic square of parallel glass fibres in epoxy, in plane stress.
+
+    Args:
+        seed: of the places of the fibres, which do not overlap.
+        pixels: along a side.
+        fibres: in the square.
+        fraction: of the area that they fill, up to 0.7.
+        discretisation: as in `cells.grid_cell`.
+
+    Returns:
+        A material of three strain components, with the history of every pixel.
+
+    Raises:
+        JaxmatError: if the fibres find no place.
+    """
+    radius = np.sqrt(fraction / (fibres * np.pi))
+    centres = _places(seed, fibres, radius)
+    phase = jnp.asarray(_inside(centres, radius, pixels), jnp.int32)
+    grid = Grid((pixels, pixels), (1.0, 1.0))
+    upright = jnp.array([[1.0, 0.0, 0.0, 0.0]])
+    microstructure = Microstructure(grid, jnp.zeros_like(phase), phase, upright)
+    return cells.grid_cell(
+        microstructure,
+        (matrix(), fibre()),
+        plane="stress",
+        discretisation=discretisation,
+    )
+
+
+def solve_paths(cell: GridCell, eps: Strains, *, progress: bool = True) -> Paths:
+    """Mean stress of a cell along paths of strain, one path after the other.
+
+    Args:
+        cell: any; of `composite_cell`, say.
+        eps: Mandel strain at the end of every step.
+        progress: a bar on standard error.
+
+    Returns:
+        Strain and stress, GPa.
+
+    Raises:
+        JaxmatError: if the cell finds no equilibrium on a path.
+    """
+    sig = []
+    for k, path in enumerate(tqdm(eps, "full solutions", disable=not progress)):
+        sig.append(np.asarray(_solve(cell, jnp.asarray(path))))
+        if not np.all(np.isfinite(sig[-1])):
+            raise JaxmatError(
+                f"the cell finds no equilibrium on path {k}; take smaller steps, or a "
+                "law that does not soften."
+            )
+    return Paths(np.asarray(eps), np.stack(sig))
+
+
+_solve = eqx.filter_jit(follow)
+
+
+def _places(seed: int, fibres: int, radius: float) -> Float[np.ndarray, "fibres 2"]:
+    """Centres of discs that push each other away until none overlap."""
+    rng = np.random.default_rng(seed)
+    centres = rng.random((fibres, 2))
+    wanted = 2 * radius * _GAP
+    for _ in range(_PUSHES):
+        apart = centres[:, None] - centres
+        apart -= np.round(apart)
+        distance = np.linalg.norm(apart, axis=-1) + 9.0 * np.eye(fibres)
+        overlap = np.maximum(wanted - distance, 0)
+        if overlap.max() < 0.01 * radius:
+            return centres % 1
+        centres = centres + 0.3 * np.sum(
+            (overlap / distance)[..., None] * apart, axis=1
+        )
+    raise JaxmatError(
+        f"{fibres} fibres of radius {radius:.3g} find no place in the unit square; "
+        "give a smaller fraction or another seed."
+    )
+
+
+def _inside(
+    centres: Float[np.ndarray, "fibres 2"], radius: float, pixels: int
+) -> Int[np.ndarray, "x y"]:
+    """One in the pixels whose middle lies in a fibre, zero elsewhere."""
+    middle = (np.arange(pixels) + 0.5) / pixels
+    points = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1)
+    apart = points[:, :, None] - centres
+    apart -= np.round(apart)
+    return (np.linalg.norm(apart, axis=-1) < radius).any(-1).astype(int)
