@@ -9,7 +9,7 @@ from tqdm import tqdm
 from jaxmat import cells
 from jaxmat._check import JaxmatError
 from jaxmat.cells import GridCell
-from jaxmat.materials import follow
+from jaxmat.materials import PlaneStress, follow
 from jaxmat.microstructure import Grid, Microstructure
 from jaxmat.studies.composite._data import Paths
 from jaxmat.studies.composite._loads import Strains
@@ -50,7 +50,7 @@ def composite_cell(
     microstructure = Microstructure(grid, jnp.zeros_like(phase), phase, upright)
     return cells.grid_cell(
         microstructure,
-        (matrix(), fibre()),
+        (PlaneStress(matrix()), PlaneStress(fibre())),
         plane="stress",
         discretisation=discretisation,
     )

@@ -1,0 +1,136 @@
+"""Networks of material points for a fibre composite: accuracy, data, speed.
+
+    python benchmarks/bench_prnn.py --quick
+    python benchmarks/bench_prnn.py --runs DIR
+
+Trainings lie in `DIR`, one file each; what is missing is made first, which takes about
+three hours on a core. Errors are mean absolute errors over sxx, syy, txy at all steps
+of thirty paths that no training has seen, MPa. Times are medians of warm runs on one
+core, compilation apart. The last line of standard output is the result as JSON.
+"""
+
+import functools
+import pathlib
+import tempfile
+
+import _bars_prnn
+import _prnn_runs
+import jax
+import numpy as np
+from _bars_prnn import BARS
+from _record import RESULTS, parser, record
+from _serve import Program
+from tqdm import tqdm
+
+COMMAND = "python benchmarks/bench_prnn.py --runs DIR"
+OUTPUT, FIGURE = RESULTS / "prnn.json", RESULTS / "prnn.png"
+CONVERGED = 0.01
+"""Change of the full cell's stress with twice the pixels, over its size."""
+
+
+def learning(args) -> list[dict]:
+    """Errors of every kind, number of paths and seed."""
+    folder = pathlib.Path(args.runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    kinds = ["prnn"] if args.quick else list(_prnn_runs.settings())
+    rows = [row for kind in kinds for row in _prnn_runs.curve(folder, kind)]
+    if not args.quick:
+        draw(rows)
+    return rows
+
+
+def extrapolation(args) -> list[dict]:
+    """Errors where no training path goes."""
+    folder = pathlib.Path(args.runs)
+    kinds = ["prnn"] if args.quick else ["prnn", "gru", "lstm", "law"]
+    return [
+        _prnn_runs.extrapolate(folder, kind, seed)
+        for kind in kinds
+        for seed in _prnn_runs.SEEDS
+    ]
+
+
+def speed(args) -> list[dict]:
+    """Seconds of a step: the full cell on finer and finer grids, and the network."""
+    sizes = (10, 20) if args.quick else (20, 40, 80, 160)
+    rows = []
+    with Program("_composite.py") as program:
+        for pixels in tqdm(sizes, "full cell"):
+            rows.append({"program": "full"} | program("full", pixels=pixels, paths=2))
+        for batch in (1, 64, 1024):
+            row = program("batched", paths=batch, repeats=3 if args.quick else 15)
+            rows.append({"program": "batched"} | row)
+        for pixels in (8,) if args.quick else (16, 32):
+            row = program("specimen", pixels=pixels, steps=20, repeats=3)
+            rows.append({"program": "specimen"} | row)
+    stresses = [np.array(row.pop("stress_mpa")) for row in rows[: len(sizes)]]
+    for row, stress, finer in zip(rows, stresses, [*stresses[1:], None], strict=False):
+        change = None
+        if finer is not None:
+            change = float(np.linalg.norm(stress - finer) / np.linalg.norm(finer))
+        row["change_with_twice_the_pixels"] = change
+        row["converged"] = change is not None and change <= CONVERGED
+    return rows
+
+
+def draw(rows: list[dict]) -> None:
+    """Error against the number of paths, all seeds, on logarithmic axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for (kind, label), colour in zip(LABELS.items(), COLOURS, strict=True):
+        table = [(p, _bars_prnn.errors({"learning": rows}, kind, p)) for p in SIZES]
+        paths = [p for p, found in table if found]
+        low, middle, high = np.array(
+            [(min(e), np.median(e), max(e)) for _, e in table if e]
+        ).T
+        ax.fill_between(paths, low, high, color=colour, alpha=0.2, lw=0)
+        ax.plot(paths, middle, "o-", color=colour, ms=3.5, label=label)
+    ax.set(xscale="log", yscale="log", xlabel="training paths")
+    ax.set_ylabel("mean absolute error of the stress / MPa")
+    ax.set_xticks(SIZES, [str(p) for p in SIZES])
+    ax.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    ax.minorticks_off()
+    ax.grid(color="0.9", lw=0.6)
+    ax.legend(frameon=False, fontsize=8)
+    figure.savefig(FIGURE, dpi=200)
+
+
+SIZES = _prnn_runs.SIZES
+LABELS = {
+    "prnn": "network of points",
+    "dmn": "deep material network",
+    "law": "one fitted law",
+    "gru": "GRU",
+    "lstm": "LSTM",
+    "lstm with dropout": "LSTM with dropout",
+}
+COLOURS = ("#0b3c5d", "#2a9d8f", "#7f5539", "#c1440e", "#e0a100", "#6a4c93")
+SECTIONS = {one.__name__: one for one in (learning, extrapolation, speed)}
+
+
+def versions() -> dict:
+    with Program("_composite.py") as program:
+        return program("version")
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = parser(__doc__, OUTPUT, list(SECTIONS))
+    options.add_argument("--runs", help="folder of the trainings")
+    args = options.parse_args(argv)
+    jax.config.update("jax_enable_x64", True)
+    with tempfile.TemporaryDirectory() as temporary:
+        args.runs = args.runs or temporary
+        if args.quick:
+            _prnn_runs.make_quick()
+        measured = functools.partial(measure, args=args)
+        record(args, OUTPUT, versions(), measured, BARS, COMMAND)
+
+
+def measure(section: str, args) -> list[dict]:
+    return SECTIONS[section](args)
+
+
+if __name__ == "__main__":
+    main()
