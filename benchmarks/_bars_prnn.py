@@ -175,8 +175,8 @@ BARS = [
     Bar(
         "three-times-the-strain-against-gru",
         "extrapolation",
-        "trained on the first third of monotonic paths: error on the whole over that of "
-        "a GRU",
+        "trained on the first third of monotonic paths: error on the whole, over that "
+        "of a GRU",
         "<=",
         1.0,
         _against_gru("three_times_the_strain_mae"),
