@@ -11,12 +11,13 @@ from jaxtyping import Array, Float
 
 from jaxmat import crystals
 from jaxmat._check import JaxmatError, check_option, check_shape
-from jaxmat._types import Count, Scalar
-from jaxmat.cells import _linear, _media
+from jaxmat._types import Count, Scalar, full_precision
+from jaxmat.cells import _linear, _media, _quadrature
 from jaxmat.cells._axes import BOUNDARIES
 from jaxmat.cells._base import MAX_STEPS, AbstractCell, raise_unless_converged
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
 from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
+from jaxmat.cells._substeps import CellState, Step, take
 from jaxmat.materials import AbstractMaterial, LinearElastic
 from jaxmat.microstructure import Grid, Microstructure
 from jaxmat.solve import Solution, poison
@@ -72,15 +73,47 @@ class GridCell(AbstractCell):
     def is_linear(self) -> bool:
         return self.medium.is_linear
 
-    def init_state(self, key=None) -> None:
-        return None
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return self.medium.has_symmetric_tangent
+
+    def init_state(self, key=None) -> CellState | None:
+        if self.is_linear:
+            return None
+        num_points = _quadrature.num_points(len(self.discretisation.modes))
+        laws = self.medium.init_state(num_points, key)
+        dtype = self.medium.dtype
+        u, eps_bar = self.discretisation.zeros(dtype), jnp.zeros(self.num_strains, dtype)
+        return CellState(laws, u, eps_bar)
 
     def update(self, eps, state, dt):
+        if not self.is_linear:
+            return self._update_nonlinear(eps, state, dt)
         problem = self._problem()
         rtol, max_steps = jnp.asarray(self.rtol), jnp.asarray(MAX_STEPS)
         solution = problem.solver(rtol=rtol, max_steps=max_steps)(problem.load(eps))
         sig = problem.mean_stress(solution.value, eps)
         return poison(sig, solution.info.converged), state
+
+    @full_precision  # also of a user's law
+    def _update_nonlinear(self, eps, state, dt):
+        end, _ = self._take(eps, state, dt, self.rtol, MAX_STEPS)
+        u = jax.lax.stop_gradient(end.fluctuation)
+        return jnp.mean(end.sig, (0, 1)), CellState(end.laws, u, eps)
+
+    def _take(self, eps, state, dt, rtol, max_steps):
+        reference = self._problem().mean_stiffness.astype(eps.dtype)
+        step = Step(
+            self.medium,
+            state,
+            eps,
+            jnp.asarray(dt, eps.dtype),
+            reference,
+            self.discretisation,
+            self.plane,
+        )
+        rtol, max_steps = jnp.asarray(rtol, eps.dtype), jnp.asarray(max_steps)
+        return take(step, rtol=rtol, max_steps=max_steps)
 
     def effective_stiffness(self, *, rtol, max_steps):
         return _linear.effective_stiffness(
@@ -127,7 +160,7 @@ def grid_cell(
             missing for a phase, a law that is not linear, or plane strain where a grain
             has no mirror plane normal to x3.
     """
-    medium = Grains(microstructure, _media.one_per_phase(laws))
+    medium = _media.grains(microstructure, _media.one_per_phase(laws))
     return _build(medium, plane, boundary, discretisation)
 
 
@@ -189,11 +222,6 @@ def _build(medium, plane, boundary, discretisation) -> GridCell:
 
 
 def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
-    if not medium.is_linear:
-        raise JaxmatError(
-            "a law is not linear, and the grid cell solves linear laws only; give "
-            "`LinearElastic` laws."
-        )
     if isinstance(medium, Grains):
         num = len(medium.laws)
         phase = medium.microstructure.phase
@@ -204,12 +232,6 @@ def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
                 "one law per phase."
             )
         _check_values(medium)
-        for law in medium.laws:
-            if law.num_strains != 6:
-                raise JaxmatError(
-                    f"a law has {law.num_strains} strain components, expected 6; give "
-                    "the 6x6 law and let `plane` reduce it."
-                )
     if plane is None and medium.num_strains != 6:
         raise JaxmatError(
             "`law` has 3 strain components but `plane` is None; say which plane."

@@ -1,0 +1,209 @@
+"""Equilibrium of laws that are not linear, one increment of strain at a time.
+
+The residual is the nodal force of the stress at the integration points. Newton's method
+takes the consistent tangent there, one matrix a point, and solves the linear problem
+with it by the solver of `_linear`, preconditioned by the virgin medium's mean.
+
+An increment is differentiated by the implicit function theorem at its end, to any
+order and in both modes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from jaxmat._types import Count, Scalar, full_precision
+from jaxmat.cells import _elements, _quadrature
+from jaxmat.cells._balance import Balance
+from jaxmat.cells._discretisation import AbstractDiscretisation
+from jaxmat.cells._elements import ModeStrain, Nodal, add
+from jaxmat.cells._media import AbstractMedium, PointField
+from jaxmat.solve import Solution, bicgstab, conjugate_gradient, inexact_newton, poison
+
+MAX_NEWTON_STEPS = 20
+# Rounding that a residual keeps, in units of the rounding of stress and of stiffness
+# times strain.
+_ROUNDING = 64.0
+
+Tangent = list[dict[tuple[int, int], Array]]  # point -> row, column -> array
+
+
+class Increment(eqx.Module):
+    """All that decides the equilibrium at the end of one increment.
+
+    Attributes:
+        medium: the laws.
+        states: of the laws, at its beginning.
+        eps_bar: mean strain at its end.
+        dt: its duration, seconds.
+        reference: stiffness that the preconditioner inverts, GPa.
+        discretisation: static.
+        plane: None, "strain" or "stress", static.
+    """
+
+    medium: AbstractMedium
+    states: Any
+    eps_bar: Float[Array, " m"]
+    dt: Scalar
+    reference: Float[Array, "m m"]
+    discretisation: AbstractDiscretisation = eqx.field(static=True)
+    plane: str | None = eqx.field(static=True)
+
+    @property
+    def balance(self) -> Balance:
+        return Balance(self.discretisation)
+
+    def strain(self, u: Nodal) -> PointField:
+        """Strain at the integration points of every voxel."""
+        method = self.discretisation
+        points = _quadrature.to_points(self.balance.strain(u, self.eps_bar))
+        field = [[method.crop(eps[k]) for k in sorted(eps)] for eps in points]
+        field = jnp.stack([jnp.stack(eps, -1) for eps in field], -2)
+        return field.reshape(-1, *field.shape[-2:])
+
+    def respond(self, u: Nodal) -> tuple[PointField, PyTree]:
+        """Stress at the integration points, and the states at the end."""
+        return self.medium.update(self.plane, self.strain(u), self.states, self.dt)
+
+    def force(self, sig: PointField) -> Nodal:
+        """Nodal force of a stress, without what no displacement can bear."""
+        method = self.discretisation
+        voxels = sig.reshape(*method.grid.shape, *sig.shape[1:])
+        points = [
+            {k: voxels[..., q, k] for k in range(sig.shape[2])}
+            for q in range(sig.shape[1])
+        ]
+        modes = _quadrature.to_modes(points, method.modes)
+        extended = {
+            s: {k: method.extend(x) for k, x in mode.items()}
+            for s, mode in modes.items()
+        }
+        return method.project(self.balance.divergence(extended))
+
+    def tangent(self, u: Nodal) -> Tangent:
+        """Consistent tangent at the integration points, voxels with their halo."""
+        method = self.discretisation
+        c = self.medium.tangent(self.plane, self.strain(u), self.states, self.dt)
+        voxels = c.reshape(*method.grid.shape, *c.shape[1:])
+        size = c.shape[-1]
+
+        def entry(q: int, k: int, m: int) -> Array:
+            x = voxels[..., q, k, m]
+            if self.medium.has_symmetric_tangent and k != m:
+                x = (x + voxels[..., q, m, k]) / 2
+            return method.extend(x)
+
+        symmetric = self.medium.has_symmetric_tangent
+        return [
+            {
+                (k, m): entry(q, k, m)
+                for k in range(size)
+                for m in range(k if symmetric else 0, size)
+            }
+            for q in range(c.shape[1])
+        ]
+
+    def preconditioner(self) -> Callable[[Nodal], Nodal]:
+        return self.discretisation.preconditioner(self.reference)
+
+    def operator(self, tangent: Tangent) -> Callable[[Nodal], Nodal]:
+        """Force of a fluctuation under a tangent."""
+        balance = self.balance
+        return lambda v: balance.force(lambda eps: tangent_stress(tangent, eps), v)
+
+    def krylov(
+        self, operator: Callable, load: Nodal, *, rtol: Scalar, max_steps: Count
+    ) -> Solution:
+        """Fluctuation that bears a load, by the method that the tangents admit."""
+        method = bicgstab
+        if self.medium.has_symmetric_tangent:
+            method = conjugate_gradient
+        return method(
+            operator, load, self.preconditioner(), rtol=rtol, max_steps=max_steps
+        )
+
+    @full_precision
+    def tolerance(self, u: Nodal, rtol: Scalar) -> Scalar:
+        """On the residual: `rtol` of the norm that it has if no stress is in balance.
+
+        That is the root of the complementary energy of the stress at the guess `u`.
+        Rounding of the strain, larger where plastic strain is, bounds it from below.
+        """
+        eps, (sig, _) = self.strain(u), self.respond(u)
+        points, exact = eps.shape[1], jnp.finfo(eps.dtype).eps * _ROUNDING
+        bent = jnp.linalg.solve(self.reference, sig.reshape(-1, sig.shape[-1]).T).T
+        stress = jnp.sqrt(jnp.sum(sig * bent.reshape(sig.shape)) / points)
+        strain = jnp.sqrt(jnp.sum(eps * (eps @ self.reference)) / points)
+        return jnp.maximum(jnp.maximum(rtol, exact) * stress, exact * strain)
+
+
+def tangent_stress(tangent: Tangent, eps: ModeStrain) -> ModeStrain:
+    """Modal stress of modal strain with a tangent at every integration point."""
+    size = 1 + max(k for k, _ in tangent[0])
+    symmetric = (size - 1, 0) not in tangent[0]
+
+    def stress(c: dict[tuple[int, int], Array], eps: _quadrature.Point):
+        def entry(k: int, m: int) -> Array:
+            return c[min(k, m), max(k, m)] if symmetric else c[k, m]
+
+        return {k: add(entry(k, m) * x for m, x in eps.items()) for k in range(size)}
+
+    points = _quadrature.to_points(eps)
+    sig = [stress(c, point) for c, point in zip(tangent, points, strict=True)]
+    return _quadrature.to_modes(sig, list(eps))
+
+
+def equilibrate(
+    increment: Increment, guess: Nodal, *, rtol: Scalar, max_steps: Count
+) -> Solution:
+    """Fluctuation at the end of an increment, with a `NewtonInfo`; no derivatives."""
+
+    def solve(u: Nodal, rhs: Nodal, forcing: Scalar) -> Solution:
+        operator = increment.operator(increment.tangent(u))
+        return increment.krylov(operator, rhs, rtol=forcing, max_steps=max_steps)
+
+    return inexact_newton(
+        lambda u: increment.force(increment.respond(u)[0]),
+        solve,
+        increment.preconditioner(),
+        guess,
+        tolerance=increment.tolerance(guess, rtol),
+        max_steps=MAX_NEWTON_STEPS,
+    )
+
+
+@eqx.filter_custom_jvp
+def attach(u: Nodal, increment: Increment, rtol: Scalar, max_steps: Count) -> Nodal:
+    """`u`, which is in equilibrium, with its derivatives in the increment."""
+    return u
+
+
+@attach.def_jvp
+def _attach_jvp(primals, tangents):
+    u, increment, rtol, max_steps = primals
+    _, change, *_ = tangents
+    if not jax.tree.leaves(change):
+        return u, tuple(None for _ in u)
+    u = attach(u, increment, rtol, max_steps)
+
+    def force(increment: Increment) -> Nodal:
+        return increment.force(increment.respond(u)[0])
+
+    def invert(operator: Callable, load: Nodal) -> Nodal:
+        load = increment.discretisation.project(load)
+        solution = increment.krylov(operator, load, rtol=rtol, max_steps=max_steps)
+        return poison(solution.value, solution.info.converged)
+
+    _, load = eqx.filter_jvp(force, (increment,), (change,))
+    symmetric = increment.medium.has_symmetric_tangent
+    return u, jax.lax.custom_linear_solve(
+        jax.jit(increment.operator(increment.tangent(u))),
+        tuple(-f for f in load),
+        invert,
+        transpose_solve=None if symmetric else invert,
+        symmetric=symmetric,
+    )
