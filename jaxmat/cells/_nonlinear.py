@@ -9,7 +9,7 @@ order and in both modes.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from jaxmat._types import Count, Scalar, full_precision
-from jaxmat.cells import _elements, _quadrature
+from jaxmat.cells import _quadrature
 from jaxmat.cells._balance import Balance
 from jaxmat.cells._discretisation import AbstractDiscretisation
 from jaxmat.cells._elements import ModeStrain, Nodal, add
@@ -25,8 +25,8 @@ from jaxmat.cells._media import AbstractMedium, PointField
 from jaxmat.solve import Solution, bicgstab, conjugate_gradient, inexact_newton, poison
 
 MAX_NEWTON_STEPS = 20
-# Rounding that a residual keeps, in units of the rounding of stress and of stiffness
-# times strain.
+# Rounding that a residual keeps, in units of that of stress, or of stiffness times
+# strain.
 _ROUNDING = 64.0
 
 Tangent = list[dict[tuple[int, int], Array]]  # point -> row, column -> array
@@ -84,30 +84,45 @@ class Increment(eqx.Module):
         }
         return method.project(self.balance.divergence(extended))
 
-    def tangent(self, u: Nodal) -> Tangent:
-        """Consistent tangent at the integration points, voxels with their halo."""
-        method = self.discretisation
-        c = self.medium.tangent(self.plane, self.strain(u), self.states, self.dt)
-        voxels = c.reshape(*method.grid.shape, *c.shape[1:])
-        size = c.shape[-1]
+    def linearise(self, u: Nodal) -> tuple[Nodal, "Known"]:
+        """Force, and the rest that is known from asking the laws once."""
+        eps = self.strain(u)
+        sig, laws, c = self.medium.linearise(self.plane, eps, self.states, self.dt)
+        return self.force(sig), Known(laws, self.entries(c), *self.norms(eps, sig))
+
+    def entries(self, c: Float[Array, "voxels points m m"]) -> Tangent:
+        """Components of the tangent, with the halo's; half of them if symmetric."""
+        method, symmetric = self.discretisation, self.medium.has_symmetric_tangent
+        size, voxels = c.shape[-1], c.reshape(*method.grid.shape, *c.shape[1:])
 
         def entry(q: int, k: int, m: int) -> Array:
             x = voxels[..., q, k, m]
-            if self.medium.has_symmetric_tangent and k != m:
+            if symmetric and k != m:
                 x = (x + voxels[..., q, m, k]) / 2
             return method.extend(x)
 
-        symmetric = self.medium.has_symmetric_tangent
+        def lower(k: int) -> int:
+            return k if symmetric else 0
+
         return [
-            {
-                (k, m): entry(q, k, m)
-                for k in range(size)
-                for m in range(k if symmetric else 0, size)
-            }
+            {(k, m): entry(q, k, m) for k in range(size) for m in range(lower(k), size)}
             for q in range(c.shape[1])
         ]
 
+    @full_precision
+    def norms(self, eps: PointField, sig: PointField) -> tuple[Scalar, Scalar]:
+        """Roots of twice the complementary energy of a stress, the energy of a strain.
+
+        In the reference medium. The first is what a residual has if no part of the
+        stress is in balance.
+        """
+        bent = jnp.linalg.solve(self.reference, sig.reshape(-1, sig.shape[-1]).T).T
+        stress, strain = jnp.sum(sig * bent.reshape(sig.shape)), eps @ self.reference
+        strain = jnp.sum(eps * strain)
+        return jnp.sqrt(stress / eps.shape[1]), jnp.sqrt(strain / eps.shape[1])
+
     def preconditioner(self) -> Callable[[Nodal], Nodal]:
+        """Inverse of the reference medium's operator."""
         return self.discretisation.preconditioner(self.reference)
 
     def operator(self, tangent: Tangent) -> Callable[[Nodal], Nodal]:
@@ -126,19 +141,26 @@ class Increment(eqx.Module):
             operator, load, self.preconditioner(), rtol=rtol, max_steps=max_steps
         )
 
-    @full_precision
-    def tolerance(self, u: Nodal, rtol: Scalar) -> Scalar:
-        """On the residual: `rtol` of the norm that it has if no stress is in balance.
 
-        That is the root of the complementary energy of the stress at the guess `u`.
-        Rounding of the strain, larger where plastic strain is, bounds it from below.
-        """
-        eps, (sig, _) = self.strain(u), self.respond(u)
-        points, exact = eps.shape[1], jnp.finfo(eps.dtype).eps * _ROUNDING
-        bent = jnp.linalg.solve(self.reference, sig.reshape(-1, sig.shape[-1]).T).T
-        stress = jnp.sqrt(jnp.sum(sig * bent.reshape(sig.shape)) / points)
-        strain = jnp.sqrt(jnp.sum(eps * (eps @ self.reference)) / points)
-        return jnp.maximum(jnp.maximum(rtol, exact) * stress, exact * strain)
+class Known(NamedTuple):
+    """What the laws say at the end of an increment, beside the force.
+
+    Attributes:
+        laws: new states.
+        tangent: at every integration point.
+        stress: norm of the stress.
+        strain: norm of the strain, as a stress.
+    """
+
+    laws: Any
+    tangent: Tangent
+    stress: Scalar
+    strain: Scalar
+
+    @property
+    def scale(self) -> Scalar:
+        """Of the residual; not zero."""
+        return jnp.where(self.stress > 0, self.stress, 1.0)
 
 
 def tangent_stress(tangent: Tangent, eps: ModeStrain) -> ModeStrain:
@@ -160,18 +182,27 @@ def tangent_stress(tangent: Tangent, eps: ModeStrain) -> ModeStrain:
 def equilibrate(
     increment: Increment, guess: Nodal, *, rtol: Scalar, max_steps: Count
 ) -> Solution:
-    """Fluctuation at the end of an increment, with a `NewtonInfo`; no derivatives."""
+    """Fluctuation and `Known` at the end of an increment, with a `NewtonInfo`.
 
-    def solve(u: Nodal, rhs: Nodal, forcing: Scalar) -> Solution:
-        operator = increment.operator(increment.tangent(u))
+    The residual falls below `rtol` of the norm of the stress, or to its rounding, which
+    is that of the strain where plastic strain is large. Without derivatives.
+    """
+
+    def solve(known: Known, rhs: Nodal, forcing: Scalar) -> Solution:
+        operator = increment.operator(known.tangent)
         return increment.krylov(operator, rhs, rtol=forcing, max_steps=max_steps)
 
+    def tolerance(known: Known) -> Scalar:
+        exact = jnp.finfo(known.stress.dtype).eps * _ROUNDING
+        relative = jnp.maximum(rtol, exact) * known.stress
+        return jnp.maximum(relative, exact * known.strain)
+
     return inexact_newton(
-        lambda u: increment.force(increment.respond(u)[0]),
+        increment.linearise,
         solve,
         increment.preconditioner(),
         guess,
-        tolerance=increment.tolerance(guess, rtol),
+        tolerance=tolerance,
         max_steps=MAX_NEWTON_STEPS,
     )
 
@@ -201,7 +232,7 @@ def _attach_jvp(primals, tangents):
     _, load = eqx.filter_jvp(force, (increment,), (change,))
     symmetric = increment.medium.has_symmetric_tangent
     return u, jax.lax.custom_linear_solve(
-        jax.jit(increment.operator(increment.tangent(u))),
+        jax.jit(increment.operator(increment.linearise(u)[1].tangent)),
         tuple(-f for f in load),
         invert,
         transpose_solve=None if symmetric else invert,

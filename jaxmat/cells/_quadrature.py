@@ -52,6 +52,8 @@ def to_modes(sig: list[Point], modes: list[Mode]) -> ModeStrain:
 
     def of(s: Mode, k: int) -> Array:
         square = sum(v * v for v in value[s])
-        return add(point[k] * (v / square) for point, v in zip(sig, value[s], strict=True))
+        return add(
+            point[k] * (v / square) for point, v in zip(sig, value[s], strict=True)
+        )
 
     return {s: {k: of(s, k) for k in sig[0]} for s in modes}

@@ -33,13 +33,31 @@ class CellState(eqx.Module):
         laws: states of the laws at their integration points: leading axes voxels and
             points; one entry for each phase in a cell of grains.
         fluctuation: displacement beside that of the mean strain, as the discretisation
-            keeps it; where the next step starts to search.
+            keeps it.
         eps_bar: mean strain.
+        last_fluctuation: change of the fluctuation over the last increment, and
+        last_eps: that of the mean strain: where the next step begins to search.
     """
 
     laws: Any
     fluctuation: Nodal
     eps_bar: Float[Array, " m"]
+    last_fluctuation: Nodal
+    last_eps: Float[Array, " m"]
+
+    def guess(self, eps_bar: Float[Array, " m"]) -> Nodal:
+        """Fluctuation at another mean strain, if it goes on as it did."""
+        change, square = eps_bar - self.eps_bar, jnp.sum(self.last_eps**2)
+        share = jnp.sum(change * self.last_eps) / jnp.where(square > 0, square, 1.0)
+        share = jnp.clip(share, 0.0, 2.0)
+        pairs = zip(self.fluctuation, self.last_fluctuation, strict=True)
+        return tuple(u + share * du for u, du in pairs)
+
+    def follow(self, laws: Any, u: Nodal, eps_bar: Float[Array, " m"]) -> "CellState":
+        """The state after an increment."""
+        pairs = zip(u, self.fluctuation, strict=True)
+        change = tuple(new - old for new, old in pairs)
+        return CellState(laws, u, eps_bar, change, eps_bar - self.eps_bar)
 
 
 class Step(eqx.Module):
@@ -88,6 +106,7 @@ class Plan(NamedTuple):
         converged: whether the last one reached the end of the step.
         newton_steps: of all attempts.
         krylov_steps: of all attempts.
+        residual_norm: at the end of the last attempt, over the stress.
     """
 
     ends: Int[Array, " substeps"]
@@ -96,70 +115,72 @@ class Plan(NamedTuple):
     converged: Bool[Array, ""]
     newton_steps: Count
     krylov_steps: Count
+    residual_norm: Scalar
 
 
-def plan(step: Step, *, rtol: Scalar, max_steps: Count) -> Plan:
-    """Find increments that converge."""
+def plan(step: Step, *, rtol: Scalar, max_steps: Count) -> tuple[Plan, CellState]:
+    """Find increments that converge, and the state that they lead to."""
 
     def unfinished(carry):
-        _, _, mark, size, _ = carry
+        _, mark, size, _ = carry
         return (mark < SUBSTEPS) & (size > 0)
 
     def attempt(carry):
-        laws, u, mark, size, found = carry
+        state, mark, size, found = carry
         end = mark + size
-        increment = step.cut(laws, mark, end)
-        solution = equilibrate(increment, u, rtol=rtol, max_steps=max_steps)
-        info = solution.info
+        increment = step.cut(state.laws, mark, end)
+        guess = state.guess(increment.eps_bar)
+        solution = equilibrate(increment, guess, rtol=rtol, max_steps=max_steps)
+        (u, known), info = solution.value, solution.info
+        found = found._replace(
+            newton_steps=found.newton_steps + info.num_steps,
+            krylov_steps=found.krylov_steps + info.inner_steps,
+            residual_norm=info.residual_norm / known.scale,
+        )
 
         def accept(_):
-            new = increment.respond(solution.value)[1]
             stored = found._replace(
                 ends=found.ends.at[found.num].set(end),
                 fluctuation=jax.tree.map(
-                    lambda all, x: all.at[found.num].set(x),
-                    found.fluctuation,
-                    solution.value,
+                    lambda all, x: all.at[found.num].set(x), found.fluctuation, u
                 ),
                 num=found.num + 1,
                 converged=end == SUBSTEPS,
             )
-            return new, solution.value, end, jnp.minimum(2 * size, SUBSTEPS - end), stored
+            new = state.follow(known.laws, u, increment.eps_bar)
+            return new, end, jnp.minimum(2 * size, SUBSTEPS - end), stored
 
         def reject(_):
-            return laws, u, mark, size // 2, found
+            return state, mark, size // 2, found
 
-        laws, u, mark, size, found = jax.lax.cond(info.converged, accept, reject, None)
-        found = found._replace(
-            newton_steps=found.newton_steps + info.num_steps,
-            krylov_steps=found.krylov_steps + info.inner_steps,
-        )
-        return laws, u, mark, size, found
+        return jax.lax.cond(info.converged, accept, reject, None)
 
-    start, zero = step.state.fluctuation, jnp.asarray(0)
+    zero = jnp.asarray(0)
     nothing = Plan(
         jnp.zeros(SUBSTEPS, zero.dtype),
-        tuple(jnp.zeros((SUBSTEPS, *x.shape), x.dtype) for x in start),
+        tuple(jnp.zeros((SUBSTEPS, *x.shape), x.dtype) for x in step.state.fluctuation),
         zero,
         jnp.asarray(False),
         zero,
         zero,
+        jnp.zeros_like(step.eps_bar[0]),
     )
-    begin = (step.state.laws, start, zero, jnp.asarray(SUBSTEPS), nothing)
-    return jax.lax.while_loop(unfinished, attempt, begin)[-1]
+    begin = (step.state, zero, jnp.asarray(SUBSTEPS), nothing)
+    state, _, _, found = jax.lax.while_loop(unfinished, attempt, begin)
+    return found, state
 
 
 class End(NamedTuple):
-    """What a step ends with: new states, fluctuation, stress at the points."""
+    """What a step ends with: states of the laws, fluctuation, stress at the points."""
 
     laws: Any
     fluctuation: Nodal
     sig: PointField
 
 
-def take(step: Step, *, rtol: Scalar, max_steps: Count) -> tuple[End, Plan]:
-    """The end of a step, differentiable; NaN if it was not reached."""
-    found = plan(_held(step), rtol=rtol, max_steps=max_steps)
+def take(step: Step, *, rtol: Scalar, max_steps: Count) -> tuple[End, CellState, Plan]:
+    """The end of a step, differentiable, and NaN if it was not reached."""
+    found, state = plan(_held(step), rtol=rtol, max_steps=max_steps)
     slots = jnp.arange(SUBSTEPS)
     begins = jnp.where(slots > 0, jnp.roll(found.ends, 1), 0)
     path = (slots < found.num, begins, found.ends, found.fluctuation)
@@ -187,7 +208,10 @@ def take(step: Step, *, rtol: Scalar, max_steps: Count) -> tuple[End, Plan]:
         start = End(step.state.laws, step.state.fluctuation, nothing)
         return jax.lax.scan(run, start, path)[0]
 
-    return poison(follow(step, path), found.converged), found
+    end = poison(follow(step, path), found.converged)
+    # The fluctuation of a state is where a search begins: it has no derivatives.
+    state = eqx.tree_at(lambda s: (s.laws, s.eps_bar), state, (end.laws, step.eps_bar))
+    return end, state, found
 
 
 def _held(tree: Any) -> Any:
