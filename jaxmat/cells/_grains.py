@@ -18,6 +18,7 @@ from jaxmat.cells._media import (
     held_in,
     in_plane,
     linearised,
+    virgin,
 )
 from jaxmat.materials import AbstractMaterial, stiffness_of
 from jaxmat.microstructure import Grid, Microstructure
@@ -31,7 +32,7 @@ class Sites(eqx.Module):
         place: of each voxel, in those of all phases one after another.
     """
 
-    voxels: tuple[Int[Array, " some"], ...]
+    voxels: tuple[Int[Array, "..."], ...]
     place: Int[Array, " voxels"]
 
     @staticmethod
@@ -116,13 +117,13 @@ class Grains(AbstractMedium):
         if self.sites is not None:
             sizes = [voxels.size for voxels in self.sites.voxels]
 
-        def virgin(law, size, key):
+        def in_phase(law, size, key):
             states = virgin(law, size * num_points, key)
             return jax.tree.map(
                 lambda x: x.reshape(size, num_points, *x.shape[1:]), states
             )
 
-        return tuple(map(virgin, self.laws, sizes, keys))
+        return tuple(map(in_phase, self.laws, sizes, keys))
 
     def update(self, plane, eps, states, dt):
         def answer(law, eps, state):

@@ -69,55 +69,76 @@ def inexact_newton(
         Eisenstat & Walker (1996), SIAM J. Sci. Comput. 17, 16-32 (choice 2).
     """
 
-    def measured(x):
+    # The residual is evaluated in one place and systems are solved in one, so that each
+    # is compiled once: a pass through the loop tries a point, and either goes on from
+    # there or comes back half the way.
+    def running(search):
+        unfinished = (search.norm > search.small) & (search.length >= SHORTEST)
+        return unfinished & (search.step < max_steps)
+
+    def attempt(search):
+        x = jax.tree.map(lambda x, d: x + search.length * d, search.x, search.direction)
         r, known = residual(x)
         norm = jnp.sqrt(jnp.maximum(dot(r, precondition(r)), 0.0))
-        return Trial(x, r, known, norm)
 
-    def running(state):
-        now, _, step, _, moves = state
-        return (now.norm > small) & (step < max_steps) & moves
+        def accept(_):
+            small = jnp.where(search.step < 0, tolerance(known), search.small)
+            gain = jnp.where(search.step < 0, 1.0, norm / search.norm)
+            forcing = 0.9 * jnp.maximum(search.forcing**2, gain**2)
+            forcing = jnp.minimum(forcing, LOOSEST)
+            at = search._replace(
+                x=x,
+                known=known,
+                norm=norm,
+                small=small,
+                forcing=forcing,
+                step=search.step + 1,
+                length=jnp.ones_like(norm),
+            )
+            return jax.lax.cond(norm > small, turn, lambda at: at, at)
 
-    def iterate(state):
-        now, forcing, step, inner, _ = state
-        # Not more digits than the last step needs.
-        rtol = jnp.maximum(forcing, small / (2 * now.norm))
-        rhs = jax.tree.map(jnp.negative, now.r)
-        solution = solve(now.known, rhs, rtol)
-        new = line_search(now, solution.value)
-        forcing = jnp.maximum(0.9 * forcing**2, 0.9 * (new.norm / now.norm) ** 2)
-        forcing = jnp.minimum(forcing, LOOSEST)
-        inner = inner + solution.info.num_steps
-        return new, forcing, step + 1, inner, new.norm < now.norm
+        def turn(at):
+            # Not more digits than the last step needs.
+            rtol = jnp.maximum(at.forcing, at.small / (2 * at.norm))
+            solution = solve(known, jax.tree.map(jnp.negative, r), rtol)
+            inner = at.inner + solution.info.num_steps
+            return at._replace(direction=solution.value, inner=inner)
 
-    def line_search(now, direction):
-        def failing(state):
-            length, new = state
-            better = new.norm < (1 - 1e-4 * length) * now.norm
-            return ~better & (length > SHORTEST)
+        def reject(_):
+            return search._replace(length=search.length / 2)
 
-        def shorter(state):
-            length = state[0] / 2
-            x = jax.tree.map(lambda x, d: x + length * d, now.x, direction)
-            return length, measured(x)
+        better = norm < (1 - 1e-4 * search.length) * search.norm
+        return jax.lax.cond(better, accept, reject, None)
 
-        begin = now._replace(norm=jnp.full_like(now.norm, jnp.inf))
-        begin = (jnp.full_like(now.norm, 2.0), begin)
-        return jax.lax.while_loop(failing, shorter, begin)[1]
-
-    first = measured(start)
-    small, zero = tolerance(first.known), jnp.asarray(0)
-    forcing = jnp.full_like(first.norm, LOOSEST)
-    begin = (first, forcing, zero, zero, jnp.asarray(True))
-    end, _, step, inner, _ = jax.lax.while_loop(running, iterate, begin)
-    info = NewtonInfo(end.norm <= small, step, inner, end.norm)
+    known = jax.tree.map(
+        lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(residual, start)[1]
+    )
+    first = dot(start, start) * 0
+    begin = _Search(
+        x=start,
+        direction=jax.tree.map(jnp.zeros_like, start),
+        known=known,
+        norm=first + jnp.inf,
+        small=first,
+        forcing=first,
+        length=first + 1,
+        step=jnp.asarray(-1),
+        inner=jnp.asarray(0),
+    )
+    end = jax.lax.while_loop(running, attempt, begin)
+    info = NewtonInfo(end.norm <= end.small, end.step, end.inner, end.norm)
     return Solution((end.x, end.known), info)
 
 
-class Trial(NamedTuple):
-    """A point, its residual with the norm of it, and what else is known there."""
+class _Search(NamedTuple):
+    """The best point so far, and where to go from it."""
 
     x: PyTree
-    r: PyTree
+    direction: PyTree
     known: PyTree
     norm: Scalar
+    small: Scalar
+    forcing: Scalar
+    length: Scalar
+    step: Count
+    inner: Count
