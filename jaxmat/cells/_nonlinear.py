@@ -84,6 +84,7 @@ class Increment(eqx.Module):
         }
         return method.project(self.balance.divergence(extended))
 
+    @eqx.filter_jit  # traced once, though a search asks for it twice
     def linearise(self, u: Nodal) -> tuple[Nodal, "Known"]:
         """Force, and the rest that is known from asking the laws once."""
         eps = self.strain(u)

@@ -93,9 +93,10 @@ PLANES = {
 }
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("plane", PLANES)
-def test_a_homogeneous_cell_is_its_law(scheme, plane):
+@pytest.mark.parametrize(
+    ("plane", "scheme"), [("stress", "full"), ("strain", "fourier"), (None, "reduced")]
+)
+def test_a_homogeneous_cell_is_its_law(plane, scheme):
     size, held = PLANES[plane]
     cell = cells.grid_cell(
         phases(np.zeros((3, 4))), EPOXY, plane=plane, discretisation=scheme
@@ -172,16 +173,21 @@ class Disguised(AbstractMaterial):
         return self.law.update(eps, state, dt)
 
 
-@pytest.mark.parametrize("boundary", ["periodic", "kubc", "subc", ("subc", "periodic")])
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("scheme", "boundary"),
+    [
+        ("full", "periodic"),
+        ("full", "kubc"),
+        ("full", ("subc", "periodic")),
+        ("reduced", "periodic"),
+        ("fourier", "periodic"),
+    ],
+    ids=str,
+)
 def test_a_linear_law_in_disguise_gives_the_linear_answer(
-    small, silicon, boundary, scheme
+    small, silicon, scheme, boundary
 ):
-    """Anisotropic grains in 2.5D; the disguise has no symmetric tangent either."""
-    if (scheme == "reduced" and "subc" in boundary) or (
-        scheme == "fourier" and boundary != "periodic"
-    ):
-        return
+    """Anisotropic grains in 2.5D; in disguise a symmetric tangent is not known of."""
     options = {"boundary": boundary, "discretisation": scheme}
     plain = cells.grid_cell(small, silicon, **options)
     disguised = cells.grid_cell(small, Disguised(silicon), **options)
