@@ -17,6 +17,7 @@ from jaxmat.cells._base import (
 )
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
 from jaxmat.cells._media import AbstractMedium
+from jaxmat.cells._nonlinear import ROUNDING
 from jaxmat.cells._substeps import CellState, Step, take
 from jaxmat.solve import Info, Solution, poison
 
@@ -89,10 +90,8 @@ class GridCell(AbstractCell):
         num_points = _quadrature.num_points(len(self.discretisation.modes))
         laws = self.medium.init_state(num_points, key)
         dtype = self.medium.dtype
-        u, eps_bar = (
-            self.discretisation.zeros(dtype),
-            jnp.zeros(self.num_strains, dtype),
-        )
+        u = self.discretisation.zeros(dtype)
+        eps_bar = jnp.zeros(self.num_strains, dtype)
         return CellState(laws, u, eps_bar, u, eps_bar)
 
     def update(self, eps, state, dt):
@@ -110,6 +109,11 @@ class GridCell(AbstractCell):
         return jnp.mean(end.sig, (0, 1)), state
 
     def _take(self, eps, state, dt, rtol, max_steps):
+        if state is None:
+            raise JaxmatError(
+                "`state` is None, but the cell has a history; begin with "
+                "`cell.init_state()`."
+            )
         reference = self._problem().mean_stiffness.astype(eps.dtype)
         step = Step(
             self.medium,
@@ -120,8 +124,9 @@ class GridCell(AbstractCell):
             self.discretisation,
             self.plane,
         )
-        rtol, max_steps = jnp.asarray(rtol, eps.dtype), jnp.asarray(max_steps)
-        return take(step, rtol=rtol, max_steps=max_steps)
+        # Sums of rounded numbers are not exact to the last digit.
+        rtol = jnp.maximum(rtol, ROUNDING * jnp.finfo(eps.dtype).eps).astype(eps.dtype)
+        return take(step, rtol=rtol, max_steps=jnp.asarray(max_steps))
 
     def effective_stiffness(self, *, rtol, max_steps):
         if not self.has_symmetric_tangent:

@@ -2,10 +2,14 @@
 
 The residual is the nodal force of the stress at the integration points. Newton's method
 takes the consistent tangent there, one matrix a point, and solves the linear problem
-with it by the solver of `_linear`, preconditioned by the virgin medium's mean.
+with it by a Krylov method, preconditioned by the virgin medium's mean.
 
 An increment is differentiated by the implicit function theorem at its end, to any
 order and in both modes.
+
+References:
+    Gelebart & Mondon-Cancel (2013), Comput. Mater. Sci. 77, 430-439.
+    Leute et al. (2022), J. Comput. Phys. 453, 110931.
 """
 
 from collections.abc import Callable
@@ -25,9 +29,8 @@ from jaxmat.cells._media import AbstractMedium, PointField
 from jaxmat.solve import Solution, bicgstab, conjugate_gradient, inexact_newton, poison
 
 MAX_NEWTON_STEPS = 20
-# Rounding that a residual keeps, in units of that of stress, or of stiffness times
-# strain.
-_ROUNDING = 64.0
+ROUNDING = 64.0
+"""Rounding that a residual keeps, in units of that of stress or strain."""
 
 Tangent = list[dict[tuple[int, int], Array]]  # point -> row, column -> array
 
@@ -185,8 +188,8 @@ def equilibrate(
 ) -> Solution:
     """Fluctuation and `Known` at the end of an increment, with a `NewtonInfo`.
 
-    The residual falls below `rtol` of the norm of the stress, or to its rounding, which
-    is that of the strain where plastic strain is large. Without derivatives.
+    The residual falls below `rtol` of the norm of the stress, or to the rounding of the
+    strain, which is larger where plastic strain is large. Without derivatives.
     """
 
     def solve(known: Known, rhs: Nodal, forcing: Scalar) -> Solution:
@@ -194,9 +197,8 @@ def equilibrate(
         return increment.krylov(operator, rhs, rtol=forcing, max_steps=max_steps)
 
     def tolerance(known: Known) -> Scalar:
-        exact = jnp.finfo(known.stress.dtype).eps * _ROUNDING
-        relative = jnp.maximum(rtol, exact) * known.stress
-        return jnp.maximum(relative, exact * known.strain)
+        exact = jnp.finfo(known.strain.dtype).eps * ROUNDING
+        return jnp.maximum(rtol * known.stress, exact * known.strain)
 
     return inexact_newton(
         increment.linearise,

@@ -262,17 +262,16 @@ def test_inclusions_converge_under_refinement():
 
 
 def test_voids_leave_a_ligament_that_yields():
-    """Plane stress, a wall between slots: its stress is that of a bar in tension."""
+    """Plane strain, a wall between slots: no stress across it."""
     void = LinearElastic(jnp.zeros((6, 6)))
     layer = np.zeros((3, 4), int)
     layer[:, 2:] = 1
-    cell = cells.grid_cell(phases(layer), (j2(), void), plane="stress")
+    cell = cells.grid_cell(phases(layer), (j2(), void), plane="strain")
     path = jnp.linspace(0, 1, 5)[1:, None] * jnp.array([0.03, 0.0, 0.0])
     sig = follow(cell, path)[0]
-    free = np.array([[False, True, True, True, True, True]] * 4)
-    full = jnp.zeros((4, 6)).at[:, 0].set(path[:, 0])
-    bar = drive(j2(), LoadPath(full, 0 * full, free, jnp.ones(4))).value.sig
-    np.testing.assert_allclose(sig[:, 0], bar[:, 0] / 2, rtol=1e-6)
+    free = np.array([[False, True, True]] * 4)
+    wall = drive(PlaneStrain(j2()), LoadPath(path, 0 * path, free, jnp.ones(4))).value
+    np.testing.assert_allclose(sig[:, 0], wall.sig[:, 0] / 2, rtol=1e-6)
 
 
 def test_uniaxial_tension_of_a_composite_follows_a_mixed_path():
@@ -283,7 +282,7 @@ def test_uniaxial_tension_of_a_composite_follows_a_mixed_path():
     assert float(abs(history.sig[:, 1:]).max()) < 1e-9
     assert np.all(np.diff(history.sig[:, 0]) > 0)
     elastic = 1 / jnp.linalg.inv(homogenise(cell).value)[0, 0]
-    assert history.sig[-1, 0] < 0.6 * elastic * 0.02
+    assert history.sig[-1, 0] < 0.7 * elastic * 0.02
 
 
 def test_fields_of_a_step_average_to_its_answer():
@@ -422,6 +421,9 @@ def test_a_network_of_points_is_the_law_of_a_voxel(decoder):
     point = eqx.filter_jit(tangent)(tight(cell), 1.1 * path[-1], state, 1.0)
     step = 1e-6 * jnp.eye(3)
     update = eqx.filter_jit(tight(cell).update)
+    row = jax.jit(jax.grad(lambda eps: tight(cell).update(eps, state, ONE)[0][0]))
+    atol = 1e-8 * float(abs(point).max())
+    np.testing.assert_allclose(row(1.1 * path[-1]), point[0], rtol=0, atol=atol)
     difference = [
         (
             update(1.1 * path[-1] + d, state, ONE)[0]
@@ -473,6 +475,9 @@ def test_grains_of_one_law_turn_with_it(small):
             plane="stress",
         ),
         "2 phases but `laws` 1": lambda: cells.grid_cell(fibre(4), EPOXY),
+        "has a history": lambda: cells.grid_cell(fibre(4), (EPOXY, GLASS)).update(
+            jnp.zeros(6), None, ONE
+        ),
         "symmetric tangent": lambda: homogenise(
             cells.grid_cell(fibre(4), (Disguised(GLASS), EPOXY))
         ),
