@@ -81,6 +81,14 @@ def tangent_of_a_linear_law_is_its_symmetric_stiffness(material, eps):
     assert np.linalg.eigvalsh(stiffness).min() > 0
 
 
+def tangent_is_symmetric_if_it_says_so(material, eps):
+    if material.has_symmetric_tangent:
+        stiffness = _tangent(material, eps)
+        # A cell solved to 1e-10 answers so exactly; all else is rounding.
+        atol = 1e-9 * float(np.abs(stiffness).max())
+        np.testing.assert_allclose(stiffness, stiffness.T, rtol=0, atol=atol)
+
+
 def turning_material_and_strain_turns_the_stress(material, eps):
     if material.num_strains == 6:
         q, turned = TURN, Oriented(material, TURN)
@@ -192,6 +200,7 @@ LAWS = (
     stress_and_strain_have_as_many_components_as_it_says,
     state_keeps_its_shape_and_type,
     tangent_of_a_linear_law_is_its_symmetric_stiffness,
+    tangent_is_symmetric_if_it_says_so,
     turning_material_and_strain_turns_the_stress,
     derivatives_are_those_of_finite_differences,
     batch_is_a_loop,

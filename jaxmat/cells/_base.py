@@ -15,7 +15,11 @@ NOT_CONVERGED = (
     "positive definite (see crystals.check_stiffness). Pass `throw=False` to inspect "
     "`Solution.info` instead."
 )
-
+NO_EQUILIBRIUM = (
+    "{verb}: Newton's method found no equilibrium, although the step was cut into "
+    "sixteenths. Either it is too large (use more steps), or the laws soften until "
+    "there is none. Pass `throw=False` to inspect `Solution.info` instead."
+)
 
 MAX_STEPS = 1000
 
@@ -63,9 +67,11 @@ def _solve(cell: AbstractCell, rtol: Scalar, max_steps: Count) -> Solution:
     return cell.effective_stiffness(rtol=rtol, max_steps=max_steps)
 
 
-def raise_unless_converged(solution: Solution, verb: str) -> Solution:
+def raise_unless_converged(
+    solution: Solution, verb: str, sentence: str = NOT_CONVERGED
+) -> Solution:
     """The border at which non-convergence becomes a sentence."""
     value = eqx.error_if(
-        solution.value, ~solution.info.converged, NOT_CONVERGED.format(verb=verb)
+        solution.value, ~solution.info.converged, sentence.format(verb=verb)
     )
     return Solution(value, solution.info)

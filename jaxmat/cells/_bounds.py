@@ -12,7 +12,8 @@ from jaxtyping import Array
 
 from jaxmat._check import check_option
 from jaxmat._types import Stiffness, full_precision
-from jaxmat.cells._media import PLANES, Grains, one_per_phase
+from jaxmat.cells._grains import Grains, one_per_phase
+from jaxmat.cells._media import PLANES
 from jaxmat.materials import AbstractMaterial
 from jaxmat.microstructure import Microstructure
 

@@ -48,6 +48,11 @@ class AbstractDiscretisation(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def modes(self) -> list[tuple[int, ...]]:
+        """Names of the strain modes, the mean first."""
+
+    @property
+    @abc.abstractmethod
     def natural(self) -> bool:
         """Whether some boundary is free, so that the mean strain must be projected."""
 
@@ -98,6 +103,10 @@ class Elements(AbstractDiscretisation):
 
     scheme: str  # "full" or "reduced"
     boundary: tuple[str, ...]
+
+    @property
+    def modes(self) -> list[tuple[int, ...]]:
+        return _elements.subsets(self.grid.ndim, self.scheme)
 
     @property
     def natural(self) -> bool:
@@ -236,6 +245,10 @@ class Fourier(AbstractDiscretisation):
         Moulinec & Suquet (1998), Comput. Methods Appl. Mech. Eng. 157, 69-94.
         Zeman et al. (2017), Int. J. Numer. Methods Eng. 111, 903-926.
     """
+
+    @property
+    def modes(self) -> list[tuple[int, ...]]:
+        return [()]
 
     @property
     def natural(self) -> bool:

@@ -72,6 +72,10 @@ class DeepMaterialNetwork(AbstractMaterial):
         return all(law.is_linear for law in self.laws)
 
     @property
+    def has_symmetric_tangent(self) -> bool:
+        return all(law.has_symmetric_tangent for law in self.laws)
+
+    @property
     def _counts(self) -> tuple[int, ...]:
         return (len(self.weights) // len(self.laws),) * len(self.laws)
 

@@ -1,27 +1,25 @@
 """A periodic or bounded specimen on a regular grid, solved to equilibrium."""
 
-from collections.abc import Sequence
-
 import equinox as eqx
-import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from jaxmat import crystals
-from jaxmat._check import JaxmatError, check_option, check_shape
-from jaxmat._types import Count, Scalar
-from jaxmat.cells import _linear, _media
-from jaxmat.cells._axes import BOUNDARIES
-from jaxmat.cells._base import MAX_STEPS, AbstractCell, raise_unless_converged
+from jaxmat._check import JaxmatError, check_shape
+from jaxmat._types import Count, Scalar, full_precision
+from jaxmat.cells import _linear, _media, _quadrature
+from jaxmat.cells._balance import Balance
+from jaxmat.cells._base import (
+    MAX_STEPS,
+    NO_EQUILIBRIUM,
+    NOT_CONVERGED,
+    AbstractCell,
+    raise_unless_converged,
+)
 from jaxmat.cells._discretisation import AbstractDiscretisation, Elements, Fourier
-from jaxmat.cells._media import PLANES, AbstractMedium, Grains, LawField
-from jaxmat.materials import AbstractMaterial, LinearElastic
-from jaxmat.microstructure import Grid, Microstructure
-from jaxmat.solve import Solution, poison
-
-DISCRETISATIONS = ("full", "reduced", "fourier")
+from jaxmat.cells._media import AbstractMedium
+from jaxmat.cells._nonlinear import ROUNDING
+from jaxmat.cells._substeps import CellState, Step, take
+from jaxmat.solve import Info, Solution, poison
 
 
 class Fields(eqx.Module):
@@ -42,12 +40,22 @@ class Fields(eqx.Module):
 class GridCell(AbstractCell):
     """Materials on a grid, in equilibrium: itself a material. Build with `grid_cell`.
 
+    With linear laws it has no state. Otherwise every voxel has integration points (four
+    in 2D and eight in 3D for "full", else one), and the `CellState` holds what they
+    remember. A step that Newton's method does not solve is cut into increments of a
+    straight path, down to a sixteenth; without success the answer is NaN. Derivatives
+    are exact for the increments that were taken: those of the cut step, which jump
+    where another strain is cut otherwise. Laws whose tangent is not symmetric (see
+    `AbstractMaterial.has_symmetric_tangent`) take another linear solver, at twice the
+    price.
+
     Attributes:
         medium: what fills the grid; its leaves are what gradients are taken of.
         plane: None for three displacement components, "strain" or "stress" for two.
         boundary: condition on each axis.
         scheme: "full", "reduced" or "fourier".
-        rtol: relative tolerance of `update`.
+        rtol: relative tolerance of `update`, of the residual in the energy norm: beside
+            that of the load in a linear cell, else beside the norm of the stress.
     """
 
     medium: AbstractMedium
@@ -72,17 +80,60 @@ class GridCell(AbstractCell):
     def is_linear(self) -> bool:
         return self.medium.is_linear
 
-    def init_state(self, key=None) -> None:
-        return None
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return self.medium.has_symmetric_tangent
+
+    def init_state(self, key=None) -> CellState | None:
+        if self.is_linear:
+            return None
+        num_points = _quadrature.num_points(len(self.discretisation.modes))
+        laws = self.medium.init_state(num_points, key)
+        dtype = self.medium.dtype
+        u = self.discretisation.zeros(dtype)
+        eps_bar = jnp.zeros(self.num_strains, dtype)
+        return CellState(laws, u, eps_bar, u, eps_bar)
 
     def update(self, eps, state, dt):
+        if not self.is_linear:
+            return self._update_nonlinear(eps, state, dt)
         problem = self._problem()
         rtol, max_steps = jnp.asarray(self.rtol), jnp.asarray(MAX_STEPS)
         solution = problem.solver(rtol=rtol, max_steps=max_steps)(problem.load(eps))
         sig = problem.mean_stress(solution.value, eps)
         return poison(sig, solution.info.converged), state
 
+    @full_precision  # also of a user's law
+    def _update_nonlinear(self, eps, state, dt):
+        end, state, _ = self._take(eps, state, dt, self.rtol, MAX_STEPS)
+        return jnp.mean(end.sig, (0, 1)), state
+
+    def _take(self, eps, state, dt, rtol, max_steps):
+        if state is None:
+            raise JaxmatError(
+                "`state` is None, but the cell has a history; begin with "
+                "`cell.init_state()`."
+            )
+        reference = self._problem().mean_stiffness.astype(eps.dtype)
+        step = Step(
+            self.medium,
+            state,
+            eps,
+            jnp.asarray(dt, eps.dtype),
+            reference,
+            self.discretisation,
+            self.plane,
+        )
+        # Sums of rounded numbers are not exact to the last digit.
+        rtol = jnp.maximum(rtol, ROUNDING * jnp.finfo(eps.dtype).eps).astype(eps.dtype)
+        return take(step, rtol=rtol, max_steps=jnp.asarray(max_steps))
+
     def effective_stiffness(self, *, rtol, max_steps):
+        if not self.has_symmetric_tangent:
+            raise JaxmatError(
+                "`homogenise` takes laws with a symmetric tangent; use "
+                "`tangent(cell, eps, state, dt)`."
+            )
         return _linear.effective_stiffness(
             self.discretisation,
             self._stiffness(),
@@ -97,193 +148,76 @@ class GridCell(AbstractCell):
         return self.medium.stiffness(self.plane, self.discretisation.extend)
 
 
-def grid_cell(
-    microstructure: Microstructure,
-    laws: Sequence[AbstractMaterial] | AbstractMaterial,
-    *,
-    plane: str | None = None,
-    boundary: str | Sequence[str] = "periodic",
-    discretisation: str = "full",
-) -> GridCell:
-    """A polycrystal on a grid, as a material.
-
-    Args:
-        microstructure: grains and phases on a grid of two or three dimensions.
-        laws: one linear law per phase, crystal frame, six strain components.
-        plane: None in 3D and for 2.5D (a columnar body: fields do not vary along x3,
-            but all three displacement components and six strains are there); "strain"
-            or "stress" for two components in 2D.
-        boundary: "periodic"; "kubc", linear displacement prescribed on the boundary;
-            "subc", uniform traction; or one of them for each axis.
-        discretisation: "full" (linear elements, exact integration), "reduced" (one
-            integration point, hourglass modes left free; not with "subc"), or
-            "fourier" (periodic only).
-
-    Returns:
-        A `GridCell`, which `homogenise`, `local_fields`, `tangent` and `drive` accept.
-
-    Raises:
-        JaxmatError: for an option that does not exist or does not fit the grid, a law
-            missing for a phase, a law that is not linear, or plane strain where a grain
-            has no mirror plane normal to x3.
-    """
-    medium = Grains(microstructure, _media.one_per_phase(laws))
-    return _build(medium, plane, boundary, discretisation)
-
-
-def field_cell(
-    grid: Grid,
-    law: AbstractMaterial,
-    *,
-    plane: str | None = None,
-    boundary: str | Sequence[str] = "periodic",
-    discretisation: str = "full",
-) -> GridCell:
-    """A cell with a law of its own in every voxel, such as a graded mixture.
-
-    Args:
-        grid: the grid.
-        law: linear, batched over the grid with `jax.vmap`, in the sample frame.
-        plane: as in `grid_cell`.
-        boundary: as in `grid_cell`.
-        discretisation: as in `grid_cell`.
-
-    Returns:
-        A `GridCell`; gradients reach the leaves of `law`.
-
-    Raises:
-        JaxmatError: as in `grid_cell`, or if the law is not batched over the grid.
-    """
-    return _build(LawField(grid, law), plane, boundary, discretisation)
-
-
-def _build(medium, plane, boundary, discretisation) -> GridCell:
-    grid = medium.grid
-    check_option("plane", plane, PLANES)
-    check_option("discretisation", discretisation, DISCRETISATIONS)
-    if plane is not None and grid.ndim != 2:
-        raise JaxmatError(
-            f"`plane` is {plane!r} on a grid of {grid.ndim} dimensions; give a 2D "
-            "grid, or leave `plane` out."
-        )
-    axes = (boundary,) * grid.ndim if isinstance(boundary, str) else tuple(boundary)
-    if len(axes) != grid.ndim:
-        raise JaxmatError(
-            f"`boundary` has {len(axes)} entries, the grid {grid.ndim} axes; give one "
-            "condition, or one for each axis."
-        )
-    for condition in axes:
-        check_option("boundary", condition, BOUNDARIES)
-    if discretisation == "fourier" and set(axes) != {"periodic"}:
-        raise JaxmatError(
-            f'`boundary` is {boundary!r}, but "fourier" is periodic by construction; '
-            'use "full" or "reduced".'
-        )
-    if discretisation == "reduced" and "subc" in axes:
-        raise JaxmatError(
-            f"`boundary` is {boundary!r}, but one-point elements have mechanisms on a "
-            'free boundary; use `discretisation="full"`.'
-        )
-    _check_laws(medium, plane)
-    return GridCell(medium, plane, axes, discretisation)
-
-
-def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
-    if not medium.is_linear:
-        raise JaxmatError(
-            "a law is not linear, and the grid cell solves linear laws only; give "
-            "`LinearElastic` laws."
-        )
-    if isinstance(medium, Grains):
-        num = len(medium.laws)
-        phase = medium.microstructure.phase
-        largest = 0 if isinstance(phase, Tracer) else int(np.asarray(phase).max())
-        if largest >= num:
-            raise JaxmatError(
-                f"the microstructure has {largest + 1} phases but `laws` {num}; give "
-                "one law per phase."
-            )
-        _check_values(medium)
-        for law in medium.laws:
-            if law.num_strains != 6:
-                raise JaxmatError(
-                    f"a law has {law.num_strains} strain components, expected 6; give "
-                    "the 6x6 law and let `plane` reduce it."
-                )
-    if plane is None and medium.num_strains != 6:
-        raise JaxmatError(
-            "`law` has 3 strain components but `plane` is None; say which plane."
-        )
-    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(medium))
-    if plane == "strain" and isinstance(medium, Grains) and not traced:
-        with jax.ensure_compile_time_eval():
-            crystals.check_plane_strain(medium.table(None))
-
-
-def _check_values(medium: Grains) -> None:
-    """Raise for orientations and stiffnesses that no crystal has; voids are allowed."""
-    orientation = medium.microstructure.orientation
-    if not isinstance(orientation, Tracer):
-        norm = np.linalg.norm(np.asarray(orientation), axis=-1)
-        bad = np.flatnonzero(~(np.isfinite(norm) & (norm > 0)))
-        if bad.size:
-            raise JaxmatError(
-                f"the orientation of grain {bad[0]} is "
-                f"{np.asarray(orientation)[bad[0]].tolist()}; give a finite quaternion "
-                "that is not zero."
-            )
-    for law in medium.laws:
-        if not isinstance(law, LinearElastic) or isinstance(law.stiffness, Tracer):
-            continue
-        values = np.asarray(law.stiffness)
-        scale = np.abs(values).max()
-        # float32 constants are symmetric, and voids semidefinite, to rounding only.
-        if not np.isfinite(scale) or np.abs(values - values.T).max() > 1e-5 * scale:
-            raise JaxmatError(
-                "the stiffness of a law is not finite and symmetric; give "
-                "a symmetric Mandel matrix (see crystals.check_stiffness)."
-            )
-        smallest = float(np.linalg.eigvalsh(values)[0])
-        if smallest < -1e-5 * scale:
-            raise JaxmatError(
-                f"the stiffness of a law has the eigenvalue {smallest:.3g} GPa; a "
-                "stable crystal has none below zero (see crystals.check_stiffness)."
-            )
-
-
 def local_fields(
     cell: GridCell,
     eps_bar: Float[Array, " m"],
     *,
+    state: CellState | None = None,
+    dt: float = 1.0,
     rtol: float = 1e-6,
     max_steps: int = MAX_STEPS,
     throw: bool = True,
 ) -> Solution:
     """Displacement, strain and stress in a specimen under a mean strain.
 
+    Of a cell with a history these are the fields at the end of a step. To see a moment
+    of a path again, give the state before it with the mean strain after it.
+
     Args:
         cell: from `grid_cell`.
         eps_bar: mean Mandel strain, 6 components (3 in a plane).
+        state: of a cell with a history, at the beginning of the step; virgin if None.
+        dt: duration of the step, seconds.
         rtol: relative tolerance of the equilibrium.
-        max_steps: bound on the iterations.
+        max_steps: bound on the iterations of a linear solve.
         throw: raise if not converged.
 
     Returns:
-        `Solution` with `Fields`; derivatives by the implicit function theorem.
+        `Solution` with `Fields`; derivatives by the implicit function theorem. The
+        iterations of `Info` are those of all linear solves.
 
     Raises:
         JaxmatError: if `eps_bar` has the wrong number of components.
         EquinoxRuntimeError: not converged, if `throw`.
     """
     check_shape("eps_bar", eps_bar, (cell.num_strains,), hint="Mandel components")
-    result = _fields(cell, eps_bar, jnp.asarray(rtol), jnp.asarray(max_steps))
-    return raise_unless_converged(result, "local_fields") if throw else result
+    numbers = (jnp.asarray(x) for x in (dt, rtol, max_steps))
+    if cell.is_linear:
+        result, sentence = _fields(cell, eps_bar, *numbers), NOT_CONVERGED
+    else:
+        result = _fields_after(cell, eps_bar, state, *numbers)
+        sentence = NO_EQUILIBRIUM
+    if not throw:
+        return result
+    return raise_unless_converged(result, "local_fields", sentence)
 
 
 @eqx.filter_jit
-def _fields(cell: GridCell, eps_bar: Array, rtol: Scalar, max_steps: Count) -> Solution:
+def _fields(cell: GridCell, eps_bar: Array, _, rtol: Scalar, max_steps: Count):
     problem = cell._problem()
     solve = problem.solver(rtol=rtol, max_steps=max_steps)
     solution = solve(problem.load(eps_bar))
     fields = problem.fields(solution.value, eps_bar)
     return Solution(Fields(*fields), solution.info)
+
+
+@eqx.filter_jit
+@full_precision  # also of a user's law
+def _fields_after(
+    cell: GridCell,
+    eps_bar: Array,
+    state: CellState | None,
+    dt: Scalar,
+    rtol: Scalar,
+    max_steps: Count,
+) -> Solution:
+    start = cell.init_state() if state is None else state
+    end, _, plan = cell._take(eps_bar, start, dt, rtol, max_steps)
+    method = cell.discretisation
+    eps = Balance(method).strain(end.fluctuation, eps_bar)[()]
+    fields = Fields(
+        method.displacement(end.fluctuation, eps_bar),
+        jnp.stack([method.crop(eps[k]) for k in sorted(eps)], -1),
+        jnp.mean(end.sig, 1).reshape(*method.grid.shape, -1),
+    )
+    return Solution(fields, Info(plan.converged, plan.krylov_steps, plan.residual_norm))

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._types import Count, Scalar
+from jaxmat.cells._balance import Balance
 from jaxmat.cells._discretisation import AbstractDiscretisation
 from jaxmat.cells._elements import ModeStrain, Nodal, add
 from jaxmat.cells._media import Entries, upper_triangle
@@ -65,8 +66,9 @@ class LinearProblem:
         entries: Entries,
     ):
         self.discretisation = discretisation
+        self.balance = Balance(discretisation)
         if discretisation.natural:
-            inside = self._inside(entries[0].dtype)
+            inside = self.balance.inside(entries[0].dtype)
             entries = tuple(c * inside for c in entries)
         self.entries = entries
         mean = [jnp.mean(discretisation.crop(c)) for c in entries]
@@ -78,64 +80,26 @@ class LinearProblem:
 
     def force(self, u: Nodal, eps_bar: Float[Array, " m"] | None) -> Nodal:
         """`divergence(C (eps_bar + strain(u)))`: zero in equilibrium."""
-
-        def law(eps: ModeStrain) -> ModeStrain:
-            return self._residual(_stress(self.entries, self._total(eps, eps_bar)))
-
-        return self.discretisation.force(law, u)
+        return self.balance.force(self._stress, u, eps_bar)
 
     def load(self, eps_bar: Float[Array, " m"]) -> Nodal:
         """`-divergence(C eps_bar)`: what a mean strain asks of the fluctuation."""
         uniform = {(): dict(enumerate(eps_bar))}
-        sig = self._residual(_stress(self.entries, uniform))
-        return tuple(-f for f in self.discretisation.divergence(sig))
-
-    def _residual(self, sig: ModeStrain) -> ModeStrain:
-        """Without the uniform stress that free boundaries balance by themselves."""
-        if not self.discretisation.natural:
-            return sig
-        mean = self._mean(sig)
-        inside = self._inside(mean.dtype)
-        balanced = {k: x - mean[k] * inside for k, x in sig[()].items()}
-        return {**sig, (): balanced}
+        return tuple(-f for f in self.balance.divergence(self._stress(uniform)))
 
     def mean_stress(self, u: Nodal, eps_bar: Float[Array, " m"]) -> Float[Array, " m"]:
         """Average stress, GPa."""
-        return self._mean(_stress(self.entries, self.strain(u, eps_bar)))
-
-    def strain(self, u: Nodal, eps_bar: Float[Array, " m"]) -> ModeStrain:
-        """Strain modes, with `eps_bar` as the average of the mean mode."""
-        return self._total(self.discretisation.strain(u), eps_bar)
-
-    def _mean(self, modes: ModeStrain) -> Float[Array, " m"]:
-        crop = self.discretisation.crop
-        return jnp.stack([jnp.mean(crop(x)) for _, x in sorted(modes[()].items())])
-
-    def _inside(self, dtype) -> Array:
-        """One on the voxels, zero on an empty halo."""
-        method = self.discretisation
-        return method.extend(jnp.ones(method.grid.shape, dtype))
-
-    def _total(self, eps: ModeStrain, eps_bar: Float[Array, " m"] | None) -> ModeStrain:
-        method, mean = self.discretisation, dict(eps[()])
-        if method.natural:
-            mean = {k: x - jnp.mean(method.crop(x)) for k, x in mean.items()}
-        if eps_bar is not None:
-            nothing = jnp.zeros_like(next(iter(mean.values())))
-            mean = {
-                k: mean.get(k, nothing) + eps_bar[k] for k in range(method.num_strains)
-            }
-        return {**eps, (): mean}
+        return self.balance.mean(self._stress(self.balance.strain(u, eps_bar)))
 
     def fields(
         self, u: Nodal, eps_bar: Float[Array, " m"]
     ) -> tuple[Array, Array, Array]:
         """Total displacement, and voxel means of strain and stress, channel last."""
         method = self.discretisation
-        mean = {(): self.strain(u, eps_bar)[()]}
+        mean = {(): self.balance.strain(u, eps_bar)[()]}
         eps, sig = (
             jnp.stack([method.crop(mode[()][k]) for k in sorted(mode[()])], -1)
-            for mode in (mean, _stress(self.entries, mean))
+            for mode in (mean, self._stress(mean))
         )
         return method.displacement(u, eps_bar), eps, sig
 
@@ -163,6 +127,9 @@ class LinearProblem:
             return Solution(u, _as_info(info))
 
         return solve
+
+    def _stress(self, eps: ModeStrain) -> ModeStrain:
+        return _stress(self.entries, eps)
 
 
 def _as_floats(info: Info, dtype) -> tuple[Array, ...]:

@@ -1,26 +1,28 @@
 """What fills the grid: grains that share a law, or one law per voxel.
 
-A medium is asked for one thing by the linear solver: the stiffness of every voxel as a
-tuple of component arrays, the upper triangle row by row (see `_elements` for why).
+The linear solver asks a medium for one thing: the stiffness of every voxel as a tuple
+of component arrays, the upper triangle row by row (see `_elements` for why). The
+nonlinear one asks for the answer of the law at every integration point; there fields
+are channel-last, `(voxels, points, m)`, as laws want them.
 """
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key, PyTree
 
-from jaxmat._check import JaxmatError
-from jaxmat._types import Stiffness, full_precision
+from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.mandel import OUT_OF_PLANE, PLANE
-from jaxmat.materials import AbstractMaterial, Oriented, stiffness_of
-from jaxmat.microstructure import Grid, Microstructure
+from jaxmat.materials import AbstractMaterial, PlaneStrain, PlaneStress
+from jaxmat.microstructure import Grid
 
 PLANES = (None, "strain", "stress")
 Entries = tuple[Float[Array, "*voxels"], ...]  # upper triangle of the stiffness
+PointField = Float[Array, "voxels points m"]
 
 
 def upper_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,13 +48,40 @@ class AbstractMedium(eqx.Module):
     def num_strains(self) -> int:
         """Mandel components of the laws."""
 
+    @property
+    @abc.abstractmethod
+    def has_symmetric_tangent(self) -> bool:
+        """Whether the tangent of every law is symmetric."""
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Of strain and stress."""
+        floats = [x for x in jax.tree.leaves(self) if eqx.is_inexact_array(x)]
+        return jnp.result_type(float, *floats)
+
     @abc.abstractmethod
     def stiffness(self, plane: str | None, extend: Callable[[Array], Array]) -> Entries:
-        """Independent stiffness entries of every voxel, GPa, with the halo's.
+        """Independent stiffness entries of every virgin voxel, GPa, with the halo's.
 
         `extend` copies voxels into the halo; what it puts into an empty one is
         arbitrary.
         """
+
+    @abc.abstractmethod
+    def init_state(self, num_points: int, key: Key[Array, ""] | None) -> PyTree:
+        """Virgin states, so many in every voxel."""
+
+    @abc.abstractmethod
+    def update(
+        self, plane: str | None, eps: PointField, states: PyTree, dt: Scalar
+    ) -> tuple[PointField, PyTree]:
+        """Stress and new states at every integration point."""
+
+    @abc.abstractmethod
+    def linearise(
+        self, plane: str | None, eps: PointField, states: PyTree, dt: Scalar
+    ) -> tuple[PointField, PyTree, Float[Array, "voxels points m m"]]:
+        """Stress, new states and consistent tangent, GPa."""
 
 
 @full_precision
@@ -75,106 +104,57 @@ def entries_of(stiffness: Float[Array, "m m"]) -> Float[Array, " entries"]:
     return (stiffness[rows, columns] + stiffness[columns, rows]) / 2
 
 
-class Grains(AbstractMedium):
-    """Grains with one orientation each and one law per phase.
+class Turned(AbstractMaterial):
+    """A law in another frame, by a matrix that the points of a grain share."""
 
-    Attributes:
-        microstructure: which grain and phase each voxel belongs to.
-        laws: one law per phase, in the crystal frame, with six strain components.
-    """
-
-    microstructure: Microstructure
-    laws: tuple[AbstractMaterial, ...]
-
-    @property
-    def grid(self) -> Grid:
-        return self.microstructure.grid
-
-    @property
-    def is_linear(self) -> bool:
-        return all(law.is_linear for law in self.laws)
+    law: AbstractMaterial
+    matrix: Stiffness
 
     @property
     def num_strains(self) -> int:
-        return 6
-
-    def table(self, plane: str | None) -> Float[Array, "phases grains m m"]:
-        """Stiffness in the sample frame of every law in every grain, GPa."""
-
-        def one(law, quaternion):
-            return in_plane(stiffness_of(Oriented(law, quaternion)), plane)
-
-        grains = self.microstructure.orientation
-        return jnp.stack([jax.vmap(one, (None, 0))(law, grains) for law in self.laws])
-
-    def stiffness(self, plane, extend):
-        table = self.table(plane)
-        rows = table.reshape(-1, *table.shape[2:])
-        entries = jax.vmap(entries_of)(rows).T
-        site = self.microstructure.grain
-        if len(self.laws) > 1:
-            site = site + self.microstructure.phase * table.shape[1]
-        site = extend(site)  # the map is one field, the stiffness many
-        # One gather a field: slices of a common one would copy it once more.
-        return tuple(jnp.take(entry, site, mode="clip") for entry in entries)
-
-    def volume_fractions(self) -> Float[Array, "phases grains"]:
-        """Share of the voxels of every law in every grain."""
-        grains = self.microstructure.num_grains
-        site = self.microstructure.grain
-        if len(self.laws) > 1:
-            site = site + self.microstructure.phase * grains
-        size = len(self.laws) * grains
-        count = jnp.zeros(size, self.microstructure.orientation.dtype)
-        count = count.at[site.ravel()].add(1.0)
-        return count.reshape(len(self.laws), grains) / self.grid.size
-
-
-class LawField(AbstractMedium):
-    """One law per voxel: a law whose leaves carry the grid as leading axes.
-
-    Build it with `jax.vmap` over the voxels, for instance of a mixture rule applied to
-    a smooth phase field; gradients with respect to the field follow.
-
-    Attributes:
-        support: the grid.
-        law: a batched law, in the sample frame, of six strain components, or of three
-            if it is in a plane already.
-    """
-
-    support: Grid
-    law: AbstractMaterial
-
-    def __check_init__(self):
-        ndim = self.grid.ndim
-        for leaf in jax.tree.leaves(eqx.filter(self.law, eqx.is_array)):
-            if leaf.shape[:ndim] != self.grid.shape:
-                raise JaxmatError(
-                    f"`law` has a leaf of shape {leaf.shape}, expected leading axes "
-                    f"{self.grid.shape}; build one law per voxel with jax.vmap."
-                )
-
-    @property
-    def grid(self) -> Grid:
-        return self.support
+        return self.law.num_strains
 
     @property
     def is_linear(self) -> bool:
         return self.law.is_linear
 
     @property
-    def num_strains(self) -> int:
-        return self.law.num_strains
+    def has_symmetric_tangent(self) -> bool:
+        return self.law.has_symmetric_tangent
 
-    def stiffness(self, plane, extend):
-        def one(law):
-            return entries_of(in_plane(stiffness_of(law), plane))
+    def init_state(self, key=None):
+        return self.law.init_state(key)
 
-        for _ in range(self.grid.ndim):
-            one = jax.vmap(one)
-        return tuple(extend(entry) for entry in jnp.moveaxis(one(self.law), -1, 0))
+    @full_precision
+    def update(self, eps, state, dt):
+        sig, state = self.law.update(self.matrix.T @ eps, state, dt)
+        return self.matrix @ sig, state
 
 
-def one_per_phase(laws: Sequence[AbstractMaterial] | AbstractMaterial) -> tuple:
-    """A tuple of laws; a single law is one phase."""
-    return (laws,) if isinstance(laws, AbstractMaterial) else tuple(laws)
+def held_in(plane: str | None, law: AbstractMaterial) -> AbstractMaterial:
+    """A law of six components in a plane; one of three is in it already."""
+    if plane is None or law.num_strains == 3:
+        return law
+    return PlaneStrain(law) if plane == "strain" else PlaneStress(law)
+
+
+def linearised(law: AbstractMaterial, eps: Array, state: PyTree, dt: Scalar):
+    """Stress, new state and tangent, the law asked only once."""
+
+    def column(direction):
+        def update(eps):
+            return law.update(eps, state, dt)
+
+        return jax.jvp(update, (eps,), (direction,), has_aux=True)
+
+    columns = jnp.eye(eps.size, dtype=eps.dtype)
+    sig, tangent, state = jax.vmap(column, out_axes=(0, -1, 0))(columns)
+    return sig[0], jax.tree.map(lambda x: x[0], state), tangent
+
+
+def virgin(law: AbstractMaterial, num: int, key: Key[Array, ""] | None = None):
+    """So many states."""
+    if key is not None:
+        return jax.vmap(law.init_state)(jax.random.split(key, num))
+    one = law.init_state()
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (num, *x.shape)), one)

@@ -62,6 +62,12 @@ class PRNN(AbstractMaterial):
         """Only "tied" keeps the symmetry that a linear law has."""
         return self.decoder == "tied" and all(law.is_linear for law in self.laws)
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        """Again only "tied" keeps what its laws have."""
+        symmetric = all(law.has_symmetric_tangent for law in self.laws)
+        return self.decoder == "tied" and symmetric
+
     def init_state(self, key: Key[Array, ""] | None = None) -> PyTree:
         return _points.init_states(self.laws, self.counts, key)
 

@@ -33,6 +33,14 @@ class AbstractMaterial(eqx.Module):
     def is_linear(self) -> bool:
         """Whether stress is a constant, symmetric stiffness times strain."""
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        """Whether `tangent` is symmetric everywhere, so that stress has a potential.
+
+        Only then do solvers take conjugate gradients. False unless a law says so.
+        """
+        return self.is_linear
+
     @abc.abstractmethod
     def init_state(self, key: Key[Array, ""] | None = None) -> PyTree:
         """State of the virgin material; None if it has no history."""

@@ -49,6 +49,10 @@ class Damage(AbstractMaterial):
     def is_linear(self) -> bool:
         return False
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return True
+
     def init_state(self, key=None) -> Scalar:
         return jnp.zeros((), jnp.result_type(float, self.stiffness))
 

@@ -156,8 +156,9 @@ def _follow(
 
         guess = jnp.where(target.stress_controlled, eps, target.eps)
         root = optx.root_find(residual, solver, guess, max_steps=50, throw=False)
-        ok = root.result == optx.RESULTS.successful
         sig, new_state = material.update(root.value, state, target.dt)
+        # A cell that finds no equilibrium says so with NaN.
+        ok = (root.result == optx.RESULTS.successful) & jnp.all(jnp.isfinite(sig))
         norm = jnp.max(jnp.abs(residual(root.value, None)))
         info = (ok, jnp.asarray(root.stats["num_steps"]), norm)
         return (root.value, new_state), ((root.value, sig, new_state), info)

@@ -58,6 +58,10 @@ class _Wrapper(AbstractMaterial):
     def is_linear(self) -> bool:
         return self.law.is_linear
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return self.law.has_symmetric_tangent
+
     def init_state(self, key=None):
         return self.law.init_state(key)
 

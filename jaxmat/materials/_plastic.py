@@ -179,6 +179,10 @@ class J2Plasticity(AbstractMaterial):
     def is_linear(self) -> bool:
         return False
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return True
+
     def init_state(self, key=None) -> J2State:
         dtype = jnp.result_type(float, self.bulk, self.shear)
         return J2State(jnp.zeros(6, dtype), jnp.zeros((), dtype))

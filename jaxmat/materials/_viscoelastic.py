@@ -69,6 +69,10 @@ class PronySeries(AbstractMaterial):
     def is_linear(self) -> bool:
         return False  # stress depends on the path
 
+    @property
+    def has_symmetric_tangent(self) -> bool:
+        return True
+
     def init_state(self, key=None) -> ViscoelasticState:
         dtype = jnp.result_type(float, self.bulk, self.times)
         branches = jnp.zeros((len(self.times), 6), dtype)

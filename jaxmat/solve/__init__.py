@@ -1,7 +1,10 @@
 """Solvers that know no physics."""
 
+from jaxmat.solve._bicgstab import bicgstab as bicgstab
 from jaxmat.solve._cg import conjugate_gradient as conjugate_gradient
 from jaxmat.solve._cg import dot as dot
+from jaxmat.solve._newton import NewtonInfo as NewtonInfo
+from jaxmat.solve._newton import inexact_newton as inexact_newton
 from jaxmat.solve._scalar import bracketed_root as bracketed_root
 from jaxmat.solve._solution import Info as Info
 from jaxmat.solve._solution import Solution as Solution

@@ -40,8 +40,9 @@ def conjugate_gradient(
         max_steps: bound on the number of iterations.
 
     Returns:
-        `Solution` with the pytree `x` and an `Info`. A NaN anywhere ends the iteration
-        as not converged.
+        `Solution` with the pytree `x` and an `Info`. A NaN anywhere, or a direction
+        along which `operator` is not positive, ends the iteration as not converged, at
+        the last `x` that lowered the energy.
 
     References:
         Hestenes & Stiefel (1952), J. Res. Natl. Bur. Stand. 49, 409-436.
@@ -51,23 +52,27 @@ def conjugate_gradient(
     tolerance = rtol**2 * square
 
     def running(state):
-        *_, square, step = state
-        return (square > tolerance) & (step < max_steps)
+        *_, square, step, positive = state
+        return (square > tolerance) & (step < max_steps) & positive
 
     def iterate(state):
-        x, r, p, z, beta, square, step = state
+        x, r, p, z, beta, square, step, _ = state
         p = jax.tree.map(lambda z, p: z.astype(p.dtype) + beta * p, z, p)
         ap = operator(p)
-        alpha = square / dot(p, ap)
+        curvature = dot(p, ap)
+        positive = curvature > 0
+        alpha = jnp.where(positive, square / curvature, 0.0)
         x = jax.tree.map(lambda x, p: x + alpha * p, x, p)
         r = jax.tree.map(lambda r, ap: r - alpha * ap, r, ap)
         z = precondition(r)
         new_square = dot(r, z)
-        return x, r, p, z, new_square / square, new_square, step + 1
+        beta = new_square / square
+        return x, r, p, z, beta, new_square, step + 1, positive
 
     zero = jax.tree.map(jnp.zeros_like, rhs)
-    start = (zero, rhs, zero, z, jnp.zeros_like(square), square, jnp.asarray(0))
-    x, *_, final, step = jax.lax.while_loop(running, iterate, start)
+    none, begin = jnp.zeros_like(square), jnp.asarray(0)
+    start = (zero, rhs, zero, z, none, square, begin, jnp.asarray(True))
+    x, *_, final, step, _ = jax.lax.while_loop(running, iterate, start)
     ratio = jnp.where(square > 0, final / jnp.where(square > 0, square, 1.0), final)
     info = Info(
         converged=final <= tolerance, num_steps=step, residual_norm=jnp.sqrt(ratio)

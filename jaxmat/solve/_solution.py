@@ -30,11 +30,11 @@ class Solution(eqx.Module):
 
 
 def poison(tree: PyTree, converged: Bool[Array, ""]) -> PyTree:
-    """Turn every float of `tree` into NaN unless `converged`.
+    """Turn every float of `tree`, and its derivatives, into NaN unless `converged`.
 
     A wrong number is worse than no number; the border turns NaN into a sentence.
     """
+    factor = jnp.where(converged, 1.0, jnp.nan)
     return jax.tree.map(
-        lambda x: jnp.where(converged, x, jnp.nan) if eqx.is_inexact_array(x) else x,
-        tree,
+        lambda x: x * factor.astype(x.dtype) if eqx.is_inexact_array(x) else x, tree
     )

@@ -70,6 +70,20 @@ NONLINEAR = {
     "damage": CERAMIC,
 }
 
+
+def composite(matrix, inclusion):
+    """Four voxels, one of them stiff; the smallest cell in which fields vary."""
+    phase = jnp.array([[0, 0], [0, 1]], jnp.int32)
+    quaternion = rotations.from_axis_angle(jnp.array([0.0, 0.0, 1.0]), 0.4)
+    film = Microstructure(Grid((2, 2), (1.2, 1.0)), 0 * phase, phase, quaternion[None])
+    cell = cells.grid_cell(film, (matrix, inclusion), plane="strain")
+    return dataclasses.replace(cell, rtol=1e-11)
+
+
+NONLINEAR["composite"] = composite(
+    STEEL, LinearElastic(crystals.cubic(165.64, 63.94, 79.51))
+)
+
 # How to make each from a crystal or from a law that yields.
 ELASTIC = {
     "crystal": lambda law: law,
