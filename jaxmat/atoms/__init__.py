@@ -4,6 +4,7 @@ from jaxmat.atoms._atoms import Atoms as Atoms
 from jaxmat.atoms._atoms import cartesian as cartesian
 from jaxmat.atoms._atoms import deform as deform
 from jaxmat.atoms._atoms import from_cartesian as from_cartesian
+from jaxmat.atoms._atoms import shifted as shifted
 from jaxmat.atoms._atoms import volume as volume
 from jaxmat.atoms._neighbours import Neighbours as Neighbours
 from jaxmat.atoms._neighbours import find_neighbours as find_neighbours
@@ -16,9 +17,18 @@ from jaxmat.atoms._pair import kob_andersen as kob_andersen
 from jaxmat.atoms._pair import wahnstrom as wahnstrom
 from jaxmat.atoms._pair import wca as wca
 from jaxmat.atoms._potential import AbstractPotential as AbstractPotential
+from jaxmat.atoms._potential import box_slope as box_slope
 from jaxmat.atoms._potential import energy as energy
 from jaxmat.atoms._potential import forces as forces
+from jaxmat.atoms._potential import hessian as hessian
 from jaxmat.atoms._potential import stress as stress
+from jaxmat.atoms._relax import relax as relax
+from jaxmat.atoms._relax import relax_box as relax_box
+from jaxmat.atoms._rest import Settled as Settled
+from jaxmat.atoms._rest import at_rest as at_rest
+from jaxmat.atoms._rest import born_moduli as born_moduli
+from jaxmat.atoms._rest import elastic_moduli as elastic_moduli
+from jaxmat.atoms._rest import settle as settle
 from jaxmat.atoms._space import minimum_image as minimum_image
 from jaxmat.atoms._space import perpendicular_widths as perpendicular_widths
 from jaxmat.atoms._validate import check as check

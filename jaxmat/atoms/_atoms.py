@@ -77,3 +77,10 @@ def volume(atoms: Atoms) -> Scalar:
 def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
     """Move all atoms affinely: `F` acts on the box, fractional positions stay."""
     return Atoms(atoms.positions, F @ atoms.box, atoms.species)
+
+
+@full_precision
+def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
+    """Atoms moved by Cartesian displacements."""
+    positions = atoms.positions + u @ jnp.linalg.inv(atoms.box).T
+    return Atoms(positions, atoms.box, atoms.species)

@@ -7,6 +7,8 @@ transpose of the sum, and derivatives of higher order differentiate that.
 """
 
 import abc
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +20,9 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_positive
+from jaxmat._types import full_precision
 from jaxmat.atoms._neighbours import is_current
-from jaxmat.atoms._potential import AbstractPotential
+from jaxmat.atoms._potential import AbstractPotential, along_parameters
 from jaxmat.atoms._space import minimum_image, separations
 
 SMOOTHINGS = ("energy", "force", "curvature")
@@ -95,6 +98,59 @@ class AbstractPair(AbstractPotential):
         # A factor, and not a choice between numbers, makes derivatives NaN as well.
         current = is_current(neighbours, atoms, self.cutoff)
         return total * jnp.where(current, 1.0, jnp.nan).astype(total.dtype)
+
+    def hessian(self, atoms):
+        """Assembled from the pairs."""
+        n, d = atoms.positions.shape
+        r, along, across = _bonds(self, atoms)
+        # What an atom feels from itself is minus what it feels from all others.
+        own = jnp.eye(n, dtype=along.dtype)
+        blocks = [[own] * d for _ in range(d)]
+        for i, k in itertools.combinations_with_replacement(range(d), 2):
+            block = along * r[i] * r[k] + (across if i == k else 0.0)
+            block = own * jnp.sum(block, axis=1) - block
+            blocks[i][k] = blocks[k][i] = block
+        rows = [jnp.stack(row, axis=-1) for row in blocks]
+        return jnp.stack(rows, axis=1).reshape(n * d, n * d)
+
+    @full_precision
+    def mixed(self, atoms):
+        """Assembled from the pairs."""
+        d = range(atoms.dimension)
+        r, along, across = _bonds(self, atoms)
+        cubic = _moments(along, r, 3, axis=1)
+        linear = _moments(across, r, 1, axis=1)
+        eye = jnp.eye(atoms.dimension, dtype=along.dtype)
+        # Moments of the bonds' stiffness, first with Cartesian components of the bond.
+        third = jnp.stack(
+            [
+                jnp.stack(
+                    [jnp.stack([cubic[_key(i, j, k)] for k in d], -1) for j in d], -2
+                )
+                for i in d
+            ],
+            -3,
+        )
+        force = jnp.stack([linear[(k,)] for k in d], -1)
+        third += eye[:, :, None] * force[:, None, None, :]
+        inverse = jnp.linalg.inv(atoms.box)
+        affine = jnp.einsum("im,aijk,lk->amjl", atoms.box, third, inverse)
+        return affine + eye[:, None, :] * force[:, None, :, None]
+
+    @full_precision
+    def box_hessian(self, atoms):
+        """Assembled from the pairs."""
+        d = range(atoms.dimension)
+        r, along, across = _bonds(self, atoms)
+        fourth = _moments(along, r, 4)
+        second = _moments(across, r, 2)
+        whole = [
+            fourth[_key(i, j, k, m)] + (second[_key(k, m)] if i == j else 0.0)
+            for i, k, j, m in itertools.product(d, repeat=4)
+        ]
+        cartesian = jnp.stack(whole).reshape((atoms.dimension,) * 4) / 2
+        inverse = jnp.linalg.inv(atoms.box)
+        return jnp.einsum("iajb,ka,mb->ikjm", cartesian, inverse, inverse)
 
 
 class LennardJones(AbstractPair):
@@ -209,12 +265,11 @@ def _energy_jvp(primals, tangents):
         if d_atoms.box is not None:
             change += jnp.sum(in_box * d_atoms.box)
     if jax.tree.leaves(d_law):
-        numbers, rest = eqx.partition(law, eqx.is_inexact_array)
-        change += eqx.filter_jvp(
-            lambda law: _value(eqx.combine(law, rest), atoms, neighbours),
-            (numbers,),
-            (d_law,),
-        )[1]
+
+        def value_of(law, atoms):
+            return _value(law, atoms, neighbours)
+
+        change += along_parameters(value_of, law, d_law, atoms)
     return value, change
 
 
@@ -262,6 +317,34 @@ def _pairs(law, atoms, neighbours):
     x = jnp.where(inside, x, end)
     epsilon = _of_pairs(law.epsilon, atoms, neighbours)
     return s, r, x, epsilon, inside, _smoothed(law, atoms, neighbours)
+
+
+def _bonds(law, atoms):
+    """Differences of all ordered pairs and what makes the second derivative.
+
+    That in the distance vector is `along r r^T + across 1`; the first is `across r`.
+    """
+    _, r, x, epsilon, inside, reduced = _pairs(law, atoms, None)
+    square = 1 / _of_pairs(law.sigma, atoms, None) ** 2
+    slope, curvature = _slope(reduced)(x), _slope(_slope(reduced))(x)
+    along = jnp.where(inside, 4 * epsilon * square**2 * curvature, 0.0)
+    across = jnp.where(inside, 2 * epsilon * square * slope, 0.0)
+    return r, along, across
+
+
+def _key(*indices: int) -> tuple[int, ...]:
+    """The same for all orders of symmetric indices."""
+    return tuple(sorted(indices))
+
+
+def _moments(weight, r, order: int, axis=None) -> dict[tuple[int, ...], Array]:
+    """Sums of the weight times all products of so many components."""
+    return {
+        indices: jnp.sum(
+            functools.reduce(jnp.multiply, (r[i] for i in indices), weight), axis
+        )
+        for indices in itertools.combinations_with_replacement(range(len(r)), order)
+    }
 
 
 def _of_pairs(matrix, atoms, neighbours):

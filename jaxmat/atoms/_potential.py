@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmat._types import Scalar, full_precision
-from jaxmat.atoms._atoms import Atoms, deform, volume
+from jaxmat.atoms._atoms import Atoms, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
 
 
@@ -46,6 +46,41 @@ class AbstractPotential(eqx.Module):
                 pairs. NaN where the list has overflowed, or is out of date.
         """
 
+    @full_precision
+    def hessian(self, atoms: Atoms) -> Float[Array, "m m"]:
+        """Second derivatives in the Cartesian positions, `m` = atoms times d.
+
+        Column by column; potentials that can assemble it do.
+        """
+        shape = atoms.positions.shape
+
+        def slope(u):
+            return -forces(self, shifted(atoms, u.reshape(shape))).ravel()
+
+        zero = jnp.zeros(atoms.positions.size, atoms.positions.dtype)
+
+        def column(k):
+            return jax.jvp(slope, (zero,), (zero.at[k].set(1.0),))[1]
+
+        columns = jax.lax.map(column, jnp.arange(len(zero)), batch_size=3)
+        return (columns + columns.T) / 2
+
+    def mixed(self, atoms: Atoms) -> Float[Array, "atoms d d d"]:
+        """Second derivatives in fractional positions, and in the box (last axes)."""
+
+        def slope(box):
+            return position_slope(self, Atoms(atoms.positions, box, atoms.species))
+
+        return jax.jacfwd(slope)(atoms.box)
+
+    def box_hessian(self, atoms: Atoms) -> Float[Array, "d d d d"]:
+        """Second derivatives in the box at fixed fractional positions."""
+
+        def slope(box):
+            return _box_slope(self, Atoms(atoms.positions, box, atoms.species))
+
+        return jax.jacfwd(slope)(atoms.box)
+
 
 def energy(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
@@ -59,13 +94,17 @@ def forces(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Float[Array, "atoms d"]:
     """Cartesian forces on the atoms, `-dE/dr`."""
-    inverse = jnp.linalg.inv(atoms.box)
+    zero = jnp.zeros_like(atoms.positions)
+    return -jax.grad(lambda u: law.energy(shifted(atoms, u), neighbours))(zero)
 
-    def moved(u):
-        positions = atoms.positions + u @ inverse.T
-        return law.energy(Atoms(positions, atoms.box, atoms.species), neighbours)
 
-    return -jax.grad(moved)(jnp.zeros_like(atoms.positions))
+def hessian(law: AbstractPotential, atoms: Atoms) -> Float[Array, "m m"]:
+    """Second derivatives of the energy in Cartesian positions; all pairs, dense.
+
+    `m` is atoms times d, the components of one atom next to each other. Its null space
+    holds the translations.
+    """
+    return law.hessian(atoms)
 
 
 @full_precision
@@ -77,6 +116,62 @@ def stress(
     The virial without its kinetic part. Symmetric, because energy does not change when
     the body turns.
     """
-    eye = jnp.eye(atoms.dimension, dtype=atoms.box.dtype)
-    slope = jax.grad(lambda F: law.energy(deform(atoms, F), neighbours))(eye)
-    return slope / volume(atoms)
+    if neighbours is None:
+        slope = box_slope(law, atoms)
+    else:
+        slope = _box_slope(law, atoms, neighbours)
+    return slope @ atoms.box.T / volume(atoms)
+
+
+def position_slope(law: AbstractPotential, atoms: Atoms) -> Float[Array, "atoms d"]:
+    """Derivative of the energy in the fractional positions; all pairs."""
+
+    def of_positions(s):
+        return law.energy(Atoms(s, atoms.box, atoms.species))
+
+    return jax.grad(of_positions)(atoms.positions)
+
+
+@eqx.filter_custom_jvp
+def box_slope(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d"]:
+    """Derivative of the energy in the box, atoms moving affinely; all pairs.
+
+    Times the transposed box it is Kirchhoff's stress times the volume. Its own
+    derivatives are contractions of `mixed` and `box_hessian`, formed once for however
+    many directions.
+    """
+    return _box_slope(law, atoms)
+
+
+def _box_slope(law, atoms, neighbours=None):
+    def of_box(box):
+        moved = Atoms(atoms.positions, box, atoms.species)
+        return law.energy(moved, neighbours)
+
+    return jax.grad(of_box)(atoms.box)
+
+
+@box_slope.def_jvp
+@full_precision
+def _box_slope_jvp(primals, tangents):
+    law, atoms = primals
+    d_law, d_atoms = tangents
+    slope = box_slope(law, atoms)
+    change = jnp.zeros_like(slope)
+    if d_atoms.box is not None:
+        change += jnp.einsum("ikjl,jl->ik", law.box_hessian(atoms), d_atoms.box)
+    if d_atoms.positions is not None:
+        change += jnp.einsum("amik,am->ik", law.mixed(atoms), d_atoms.positions)
+    if jax.tree.leaves(d_law):
+        change += along_parameters(_box_slope, law, d_law, atoms)
+    return slope, change
+
+
+def along_parameters(function, law, d_law, atoms):
+    """Derivative of `function(law, atoms)` in the parameters; for custom rules."""
+    numbers, rest = eqx.partition(law, eqx.is_inexact_array)
+
+    def of_numbers(numbers):
+        return function(eqx.combine(numbers, rest), atoms)
+
+    return eqx.filter_jvp(of_numbers, (numbers,), (d_law,))[1]
