@@ -9,6 +9,8 @@ For up to `DENSE` coordinates `E_ss` is formed and factorised once, and all dire
 share the factors; beyond, conjugate gradients on products with it.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,7 +25,7 @@ from jaxmat.atoms._potential import (
     position_slope,
 )
 from jaxmat.atoms._relax import tolerance_for
-from jaxmat.solve import Info, conjugate_gradient, lbfgs
+from jaxmat.solve import Info, conjugate_gradient, in_turn, lbfgs
 
 DENSE = 1800
 """Coordinates up to which the Hessian is formed: 600 atoms in three dimensions."""
@@ -49,11 +51,15 @@ class Factor(eqx.Module):
     lower: Float[Array, "m m"]
     shift: Scalar
 
-    @full_precision
     def solve(self, force: Float[Array, "atoms d"]) -> Float[Array, "atoms d"]:
         """Displacements that bring about a force."""
-        whole = jax.scipy.linalg.cho_solve((self.lower, True), force.ravel())
-        return whole.reshape(force.shape)
+        return _substitute(self.lower, force.ravel()).reshape(force.shape)
+
+
+@in_turn
+@full_precision
+def _substitute(lower, force):
+    return jax.scipy.linalg.cho_solve((lower, True), force)
 
 
 @full_precision
@@ -62,16 +68,25 @@ def factorise(law: AbstractPotential, atoms: Atoms) -> Factor:
 
     The shift grows tenfold from a thousandth of the mean diagonal until it is enough.
     """
+    lower, shift = _cholesky(_without_translations(law.hessian(atoms), atoms))
+    return Factor(lower, shift)
+
+
+def _without_translations(matrix: Array, atoms: Atoms) -> Float[Array, "m m"]:
+    """Moving all atoms alike costs nothing; here it costs as much as anything else."""
     n, d = atoms.positions.shape
-    matrix = law.hessian(atoms)
     size = jnp.trace(matrix) / (n * d)
-    # Moving all atoms alike costs nothing; here it costs as much as anything else.
-    matrix = (matrix.reshape(n, d, n, d) + size / n * _alike(matrix, d)).reshape(
-        matrix.shape
-    )
+    alike = jnp.eye(d, dtype=matrix.dtype)[None, :, None, :]
+    return (matrix.reshape(n, d, n, d) + size / n * alike).reshape(matrix.shape)
+
+
+@in_turn
+@full_precision
+def _cholesky(matrix):
+    eye, size = jnp.eye(len(matrix), dtype=matrix.dtype), jnp.mean(jnp.diag(matrix))
 
     def attempt(shift):
-        return jnp.linalg.cholesky(matrix + shift * jnp.eye(n * d, dtype=matrix.dtype))
+        return jnp.linalg.cholesky(matrix + shift * eye, symmetrize_input=False)
 
     def failed(state):
         return ~jnp.isfinite(state[0][-1, -1]) & (state[1] < 100 * jnp.abs(size))
@@ -81,11 +96,7 @@ def factorise(law: AbstractPotential, atoms: Atoms) -> Factor:
         return attempt(shift), shift
 
     zero = jnp.zeros_like(size)
-    return Factor(*jax.lax.while_loop(failed, shift_more, (attempt(zero), zero)))
-
-
-def _alike(matrix: Array, d: int) -> Float[Array, "1 d 1 d"]:
-    return jnp.eye(d, dtype=matrix.dtype)[None, :, None, :]
+    return jax.lax.while_loop(failed, shift_more, (attempt(zero), zero))
 
 
 @eqx.filter_custom_jvp
@@ -127,25 +138,49 @@ def _at_rest_jvp(primals, tangents):
     return positions, -_compliance(law, atoms)(push)
 
 
-def _compliance(law: AbstractPotential, atoms: Atoms):
-    """The inverse of the second derivative in fractional positions, as a function."""
-    if atoms.positions.size <= DENSE:
-        factor, inverse = factorise(law, atoms), jnp.linalg.inv(atoms.box)
-        return lambda push: factor.solve(push @ inverse) @ inverse.T
+def _compliance(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array]:
+    """The inverse of the second derivative in fractional positions, as a function.
+
+    Its factors are held, and the equations that it solves are not: derivatives of
+    higher order are those of the equations.
+    """
+    if atoms.positions.size > DENSE:
+        return _matrix_free(law, atoms)
+    matrix = _without_translations(law.hessian(atoms), atoms)
+    held = jax.lax.stop_gradient(matrix)
+    factor = Factor(*_cholesky(held))
+    inverse = jnp.linalg.inv(atoms.box)
+
+    @full_precision
+    def product(u):
+        return matrix @ u + factor.shift * u
+
+    def follow(push):
+        u = jax.lax.custom_linear_solve(
+            product,
+            (push @ inverse).ravel(),
+            lambda _, force: _substitute(factor.lower, force),
+            symmetric=True,
+        )
+        return u.reshape(push.shape) @ inverse.T
+
+    return follow
+
+
+def _matrix_free(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array]:
+    def slope(s):
+        return position_slope(law, Atoms(s, atoms.box, atoms.species))
 
     def product(s):
-        def along(positions):
-            return position_slope(law, Atoms(positions, atoms.box, atoms.species))
+        return jax.jvp(slope, (atoms.positions,), (s,))[1]
 
-        return jax.jvp(along, (atoms.positions,), (s,))[1]
-
-    def solve(_, rhs):
-        rhs = rhs - jnp.mean(rhs, axis=0)
-        answer = conjugate_gradient(
-            product, rhs, lambda r: r, rtol=1e-10, max_steps=2 * rhs.size
+    def solve(_, push):
+        balanced = push - jnp.mean(push, axis=0)
+        found = conjugate_gradient(
+            product, balanced, lambda r: r, rtol=1e-10, max_steps=2 * push.size
         )
         # Without a minimum there is no answer, and none is made up.
-        return jnp.where(answer.info.converged, answer.value, jnp.nan)
+        return jnp.where(found.info.converged, found.value, jnp.nan)
 
     return lambda push: jax.lax.custom_linear_solve(
         product, push, solve, symmetric=True

@@ -26,7 +26,7 @@ from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Count, full_precision
 from jaxmat.atoms import AbstractPotential, Atoms
 from jaxmat.materials import AbstractFiniteMaterial
-from jaxmat.solve import poison
+from jaxmat.solve import in_turn, poison
 
 MAX_STRAIN = 1e-3
 """Largest change of the stretch in one step down the energy."""
@@ -123,7 +123,8 @@ class AtomisticCell(AbstractFiniteMaterial):
         d = state.box.shape[0]
         # Derivatives come from where the path ends, not from the path.
         held, path, end = jax.lax.stop_gradient((self.law, state, F[:d, :d]))
-        settled, converged = _follow(held, self.species, path, _stretch(end))
+        everything = (path, _stretch(end), held, self.species)
+        settled, converged = _follow(everything)
         now = Atoms(settled.positions, F[:d, :d] @ state.box, self.species)
         now = Atoms(atoms.at_rest(self.law, now), now.box, now.species)
         V0 = jnp.abs(jnp.linalg.det(state.box))
@@ -178,17 +179,14 @@ def _stretch(F: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return (axes * jnp.sqrt(squares)) @ axes.T
 
 
+@in_turn
 @full_precision
-def _follow(
-    law: AbstractPotential,
-    species: Int[Array, " atoms"],
-    state: AtomisticState,
-    stretch: Float[Array, "d d"],
-) -> tuple[AtomisticState, Array]:
+def _follow(everything):
     """Straight from the old stretch to the new in sub-steps, and whether all went well.
 
     At least one, since the potential may be another than the state was made with.
     """
+    state, stretch, law, species = everything
     change = stretch - state.stretch
     substeps = jnp.ceil(jnp.linalg.norm(change) / MAX_STRAIN - 1e-6)
     # A NaN or absurd strain ends at once.
