@@ -9,7 +9,7 @@ from jaxmat.atoms._atoms import volume as volume
 from jaxmat.atoms._neighbours import Neighbours as Neighbours
 from jaxmat.atoms._neighbours import find_neighbours as find_neighbours
 from jaxmat.atoms._neighbours import is_current as is_current
-from jaxmat.atoms._pair import SMOOTHINGS as SMOOTHINGS
+from jaxmat.atoms._pair_sum import SMOOTHINGS as SMOOTHINGS
 from jaxmat.atoms._pair import AbstractPair as AbstractPair
 from jaxmat.atoms._pair import LennardJones as LennardJones
 from jaxmat.atoms._pair import Morse as Morse

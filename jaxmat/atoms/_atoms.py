@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxmat._check import JaxmatError
 from jaxmat._types import Scalar, full_precision
+from jaxmat.atoms._space import inverse
 
 
 class Atoms(eqx.Module):
@@ -82,5 +83,5 @@ def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
 @full_precision
 def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
     """Atoms moved by Cartesian displacements."""
-    positions = atoms.positions + u @ jnp.linalg.inv(atoms.box).T
+    positions = atoms.positions + u @ inverse(atoms.box).T
     return Atoms(positions, atoms.box, atoms.species)

@@ -1,15 +1,11 @@
 """Pair potentials: a shape, scaled by an energy and a length for each pair of species.
 
-Sums run over ordered pairs, each pair twice. Its two halves are equal, so the gradient
-in the position of an atom is a sum over its own row, and nothing has to be scattered
-into other rows: the gradient is written down (`_slopes`) instead of left to the
-transpose of the sum, and derivatives of higher order differentiate that.
+The sums over pairs are in `_pair_sum`.
 """
 
 import abc
 import functools
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -22,10 +18,8 @@ from jaxtyping import Array, Float
 from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
 from jaxmat.atoms._neighbours import is_current
-from jaxmat.atoms._potential import AbstractPotential, along_parameters
-from jaxmat.atoms._space import minimum_image, separations
-
-SMOOTHINGS = ("energy", "force", "curvature")
+from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, pair_energy
+from jaxmat.atoms._potential import AbstractPotential
 
 
 def matrix(values: Any) -> Float[Array, "species species"]:
@@ -74,6 +68,12 @@ class AbstractPair(AbstractPotential):
     def shape(self, x: Array, *parameters: Array) -> Array:
         """The shape `u` of `x = (r / sigma)^2`, elementwise."""
 
+    def slope(self, x: Array, *parameters: Array) -> Array:
+        """Derivative of the shape in `x`, for laws that know a shorter way to it."""
+        return jax.jvp(lambda x: self.shape(x, *parameters), (x,), (jnp.ones_like(x),))[
+            1
+        ]
+
     @property
     def parameters(self) -> tuple[Float[Array, "species species"], ...]:
         """What the shape depends on, for each pair of species."""
@@ -92,7 +92,7 @@ class AbstractPair(AbstractPotential):
         return 0.1 * self.sigma
 
     def energy(self, atoms, neighbours=None):
-        total = _energy(self, atoms, neighbours)
+        total = pair_energy(self, atoms, neighbours)
         if neighbours is None:
             return total
         # A factor, and not a choice between numbers, makes derivatives NaN as well.
@@ -102,7 +102,7 @@ class AbstractPair(AbstractPotential):
     def hessian(self, atoms):
         """Assembled from the pairs."""
         n, d = atoms.positions.shape
-        r, along, across = _bonds(self, atoms)
+        r, along, across = bonds(self, atoms)
         # What an atom feels from itself is minus what it feels from all others.
         own = jnp.eye(n, dtype=along.dtype)
         blocks = [[own] * d for _ in range(d)]
@@ -117,7 +117,7 @@ class AbstractPair(AbstractPotential):
     def mixed(self, atoms):
         """Assembled from the pairs."""
         d = range(atoms.dimension)
-        r, along, across = _bonds(self, atoms)
+        r, along, across = bonds(self, atoms)
         cubic = _moments(along, r, 3, axis=1)
         linear = _moments(across, r, 1, axis=1)
         eye = jnp.eye(atoms.dimension, dtype=along.dtype)
@@ -141,7 +141,7 @@ class AbstractPair(AbstractPotential):
     def box_hessian(self, atoms):
         """Assembled from the pairs."""
         d = range(atoms.dimension)
-        r, along, across = _bonds(self, atoms)
+        r, along, across = bonds(self, atoms)
         fourth = _moments(along, r, 4)
         second = _moments(across, r, 2)
         whole = [
@@ -169,6 +169,11 @@ class LennardJones(AbstractPair):
         inverse = 1 / x
         third = inverse * inverse * inverse
         return 4 * third * (third - 1)
+
+    def slope(self, x):
+        inverse = 1 / x
+        third = inverse * inverse * inverse
+        return 12 * inverse * third * (1 - 2 * third)
 
 
 class Morse(AbstractPair):
@@ -247,91 +252,6 @@ def _check_symmetric(name: str, values: Array, shape: tuple[int, ...]) -> None:
         raise JaxmatError(f"`{name}` is not symmetric; a pair has no first atom.")
 
 
-@eqx.filter_custom_jvp
-def _energy(law, atoms, neighbours):
-    return _value(law, atoms, neighbours)
-
-
-@_energy.def_jvp
-def _energy_jvp(primals, tangents):
-    law, atoms, neighbours = primals
-    d_law, d_atoms, _ = tangents
-    value = _energy(law, atoms, neighbours)
-    change = jnp.zeros_like(value)
-    if d_atoms.positions is not None or d_atoms.box is not None:
-        in_positions, in_box = _slopes(law, atoms, neighbours)
-        if d_atoms.positions is not None:
-            change += jnp.sum(in_positions * d_atoms.positions)
-        if d_atoms.box is not None:
-            change += jnp.sum(in_box * d_atoms.box)
-    if jax.tree.leaves(d_law):
-
-        def value_of(law, atoms):
-            return _value(law, atoms, neighbours)
-
-        change += along_parameters(value_of, law, d_law, atoms)
-    return value, change
-
-
-def _value(law, atoms, neighbours):
-    """Half the sum over ordered pairs."""
-    _, _, x, scale, inside, reduced = _pairs(law, atoms, neighbours)
-    return jnp.sum(jnp.where(inside, scale * reduced(x), 0.0)) / 2
-
-
-def _slopes(law, atoms, neighbours):
-    """Derivatives of the energy in fractional positions and in the box."""
-    s, r, x, epsilon, inside, reduced = _pairs(law, atoms, neighbours)
-    sigma = _of_pairs(law.sigma, atoms, neighbours)
-    slope = jax.jvp(reduced, (x,), (jnp.ones_like(x),))[1]
-    push = jnp.where(inside, 2 * epsilon / sigma**2 * slope, 0.0)
-    force = jnp.stack([jnp.sum(push * c, axis=1) for c in r], axis=1)
-    in_box = [[jnp.sum(push * r_i * s_k) / 2 for s_k in s] for r_i in r]
-    components = range(len(r))
-    in_positions = [
-        sum(force[:, i] * atoms.box[i, k] for i in components) for k in components
-    ]
-    return jnp.stack(in_positions, axis=1), jnp.stack([jnp.stack(x) for x in in_box])
-
-
-def _pairs(law, atoms, neighbours):
-    """Differences of all ordered pairs, fractional and Cartesian, and what they need.
-
-    `x` is `(r / sigma)^2`, put at the cutoff where the pair does not count, so that no
-    derivative divides by the distance of an atom to itself.
-    """
-    n, d = atoms.positions.shape
-    here = [atoms.positions[:, k, None] for k in range(d)]
-    if neighbours is None:
-        there = [atoms.positions[None, :, k] for k in range(d)]
-        index = jnp.arange(n)
-        counts = index[:, None] != index
-    else:
-        there = [atoms.positions[neighbours.indices % n, k] for k in range(d)]
-        counts = neighbours.indices < n
-    s = [minimum_image(a - b) for a, b in zip(here, there, strict=True)]
-    r = separations(s, atoms.box)
-    x = sum(c * c for c in r) / _of_pairs(law.sigma, atoms, neighbours) ** 2
-    end = law.cutoff_ratio**2
-    inside = counts & (x < end)
-    x = jnp.where(inside, x, end)
-    epsilon = _of_pairs(law.epsilon, atoms, neighbours)
-    return s, r, x, epsilon, inside, _smoothed(law, atoms, neighbours)
-
-
-def _bonds(law, atoms):
-    """Differences of all ordered pairs and what makes the second derivative.
-
-    That in the distance vector is `along r r^T + across 1`; the first is `across r`.
-    """
-    _, r, x, epsilon, inside, reduced = _pairs(law, atoms, None)
-    square = 1 / _of_pairs(law.sigma, atoms, None) ** 2
-    slope, curvature = _slope(reduced)(x), _slope(_slope(reduced))(x)
-    along = jnp.where(inside, 4 * epsilon * square**2 * curvature, 0.0)
-    across = jnp.where(inside, 2 * epsilon * square * slope, 0.0)
-    return r, along, across
-
-
 def _key(*indices: int) -> tuple[int, ...]:
     """The same for all orders of symmetric indices."""
     return tuple(sorted(indices))
@@ -345,55 +265,3 @@ def _moments(weight, r, order: int, axis=None) -> dict[tuple[int, ...], Array]:
         )
         for indices in itertools.combinations_with_replacement(range(len(r)), order)
     }
-
-
-def _of_pairs(matrix, atoms, neighbours):
-    """An entry of a matrix of species for every pair, selected and not gathered."""
-    if matrix.ndim == 0:
-        return matrix
-    n = atoms.num_atoms
-    index = jnp.arange(n)[None, :] if neighbours is None else neighbours.indices % n
-    rows, others = matrix[atoms.species], atoms.species[index]
-    found = rows[:, :1]
-    for b in range(1, matrix.shape[0]):
-        found = jnp.where(others == b, rows[:, b : b + 1], found)
-    return found
-
-
-def _smoothed(law, atoms, neighbours) -> Callable[[Array], Array]:
-    """The shape without its Taylor polynomial at the cutoff, in r or in r^2."""
-    order = SMOOTHINGS.index(law.smoothing)
-    linear = law.smoothing == "force"
-
-    def at_end(y, *parameters):
-        return law.shape(y * y if linear else y, *parameters)
-
-    end = law.cutoff_ratio if linear else law.cutoff_ratio**2
-    terms, factorial = [], 1
-    for k in range(order + 1):
-        factorial *= max(k, 1)
-        place = jnp.full_like(law.parameters[0] if law.parameters else law.sigma, end)
-        if not law.parameters:
-            place = place[0, 0]
-        term = at_end(place, *law.parameters) / factorial
-        terms.append(_of_pairs(term, atoms, neighbours))
-        at_end = _slope(at_end)
-    parameters = [_of_pairs(p, atoms, neighbours) for p in law.parameters]
-
-    def shape(x):
-        excess = (jnp.sqrt(x) if linear else x) - end
-        rest = terms[-1]
-        for term in reversed(terms[:-1]):
-            rest = rest * excess + term
-        return law.shape(x, *parameters) - rest
-
-    return shape
-
-
-def _slope(function: Callable) -> Callable:
-    """Derivative of an elementwise function in its first argument."""
-
-    def slope(y, *rest):
-        return jax.jvp(lambda y: function(y, *rest), (y,), (jnp.ones_like(y),))[1]
-
-    return slope

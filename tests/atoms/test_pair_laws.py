@@ -212,3 +212,41 @@ def test_a_mistake_is_told_in_one_sentence(words):
 
 def test_the_configuration_of_the_tests_is_allowed(rattled):
     atoms.check(LAWS["curvature"], rattled)
+
+
+def test_a_batch_of_cells_feels_what_each_feels_alone():
+    """On a CPU cells of a batch are taken in turn; derivatives of that are not."""
+    law = atoms.kob_andersen()
+    cells = [rattled_lattice(seed, per_side=6) for seed in range(3)]
+    batch = jax.tree.map(lambda *x: jnp.stack(x), *cells)
+
+    def response(a, u):
+        def of(s):
+            return atoms.forces(law, atoms.Atoms(s, a.box, a.species))
+
+        return jax.jvp(of, (a.positions,), (u,))
+
+    u = jnp.asarray(np.random.default_rng(0).normal(size=batch.positions.shape))
+    together = eqx.filter_jit(jax.vmap(response))(batch, u)
+    for i, one in enumerate(cells):
+        alone = eqx.filter_jit(response)(one, u[i])
+        for found, expected in zip(together, alone, strict=True):
+            scale = float(jnp.abs(expected).max())
+            np.testing.assert_allclose(found[i], expected, atol=1e-12 * scale)
+
+
+def test_one_potential_for_each_cell_of_a_batch():
+    one = rattled_lattice(per_side=6)
+    epsilons = jnp.array([1.0, 2.0])
+
+    def of(epsilon):
+        return atoms.forces(atoms.LennardJones(epsilon * ONE, ONE), one)
+
+    both = eqx.filter_jit(jax.vmap(of))(epsilons)
+    np.testing.assert_allclose(both[1], 2 * both[0], rtol=1e-12)
+    # Reverse mode through the forces of a batch: forces are linear in epsilon.
+    weight = jnp.asarray(np.random.default_rng(1).normal(size=both[0].shape))
+    slopes = eqx.filter_jit(jax.grad(lambda e: jnp.sum(weight * jax.vmap(of)(e))))(
+        epsilons
+    )
+    np.testing.assert_allclose(slopes, jnp.sum(weight * both[0]), rtol=1e-10)
