@@ -6,6 +6,8 @@ from jaxmat.atoms._atoms import deform as deform
 from jaxmat.atoms._atoms import from_cartesian as from_cartesian
 from jaxmat.atoms._atoms import shifted as shifted
 from jaxmat.atoms._atoms import volume as volume
+from jaxmat.atoms._eam import EAM as EAM
+from jaxmat.atoms._eam import read_setfl as read_setfl
 from jaxmat.atoms._neighbours import Neighbours as Neighbours
 from jaxmat.atoms._neighbours import find_neighbours as find_neighbours
 from jaxmat.atoms._neighbours import is_current as is_current
@@ -31,4 +33,5 @@ from jaxmat.atoms._rest import elastic_moduli as elastic_moduli
 from jaxmat.atoms._rest import settle as settle
 from jaxmat.atoms._space import minimum_image as minimum_image
 from jaxmat.atoms._space import perpendicular_widths as perpendicular_widths
+from jaxmat.atoms._stillinger_weber import StillingerWeber as StillingerWeber
 from jaxmat.atoms._validate import check as check

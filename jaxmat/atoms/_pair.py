@@ -21,9 +21,8 @@ from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
-from jaxmat.atoms._neighbours import is_current
+from jaxmat.atoms._neighbours import only_if_current, pair_vectors
 from jaxmat.atoms._potential import AbstractPotential, along_parameters
-from jaxmat.atoms._space import minimum_image, separations
 
 SMOOTHINGS = ("energy", "force", "curvature")
 
@@ -93,11 +92,7 @@ class AbstractPair(AbstractPotential):
 
     def energy(self, atoms, neighbours=None):
         total = _energy(self, atoms, neighbours)
-        if neighbours is None:
-            return total
-        # A factor, and not a choice between numbers, makes derivatives NaN as well.
-        current = is_current(neighbours, atoms, self.cutoff)
-        return total * jnp.where(current, 1.0, jnp.nan).astype(total.dtype)
+        return only_if_current(total, neighbours, atoms, self.cutoff)
 
     def hessian(self, atoms):
         """Assembled from the pairs."""
@@ -300,17 +295,7 @@ def _pairs(law, atoms, neighbours):
     `x` is `(r / sigma)^2`, put at the cutoff where the pair does not count, so that no
     derivative divides by the distance of an atom to itself.
     """
-    n, d = atoms.positions.shape
-    here = [atoms.positions[:, k, None] for k in range(d)]
-    if neighbours is None:
-        there = [atoms.positions[None, :, k] for k in range(d)]
-        index = jnp.arange(n)
-        counts = index[:, None] != index
-    else:
-        there = [atoms.positions[neighbours.indices % n, k] for k in range(d)]
-        counts = neighbours.indices < n
-    s = [minimum_image(a - b) for a, b in zip(here, there, strict=True)]
-    r = separations(s, atoms.box)
+    s, r, counts = pair_vectors(atoms, neighbours)
     x = sum(c * c for c in r) / _of_pairs(law.sigma, atoms, neighbours) ** 2
     end = law.cutoff_ratio**2
     inside = counts & (x < end)
@@ -351,6 +336,8 @@ def _of_pairs(matrix, atoms, neighbours):
     """An entry of a matrix of species for every pair, selected and not gathered."""
     if matrix.ndim == 0:
         return matrix
+    # An optimiser may move one half of a symmetric matrix; a pair has no first atom.
+    matrix = (matrix + matrix.T) / 2
     n = atoms.num_atoms
     index = jnp.arange(n)[None, :] if neighbours is None else neighbours.indices % n
     rows, others = matrix[atoms.species], atoms.species[index]
