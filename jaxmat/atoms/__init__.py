@@ -11,6 +11,8 @@ from jaxmat.atoms._dynamics import ConstantEnergy as ConstantEnergy
 from jaxmat.atoms._dynamics import Langevin as Langevin
 from jaxmat.atoms._dynamics import NoseHoover as NoseHoover
 from jaxmat.atoms._dynamics import simulate as simulate
+from jaxmat.atoms._eam import EAM as EAM
+from jaxmat.atoms._eam import read_setfl as read_setfl
 from jaxmat.atoms._motion import Motion as Motion
 from jaxmat.atoms._motion import kinetic_energy as kinetic_energy
 from jaxmat.atoms._motion import kinetic_stress as kinetic_stress
@@ -41,4 +43,10 @@ from jaxmat.atoms._rest import elastic_moduli as elastic_moduli
 from jaxmat.atoms._rest import settle as settle
 from jaxmat.atoms._space import minimum_image as minimum_image
 from jaxmat.atoms._space import perpendicular_widths as perpendicular_widths
+from jaxmat.atoms._stillinger_weber import StillingerWeber as StillingerWeber
+from jaxmat.atoms._structure import d2min as d2min
+from jaxmat.atoms._structure import participation_ratio as participation_ratio
+from jaxmat.atoms._structure import radial_distribution as radial_distribution
+from jaxmat.atoms._structure import structure_factor as structure_factor
+from jaxmat.atoms._structure import wave_numbers as wave_numbers
 from jaxmat.atoms._validate import check as check

@@ -60,6 +60,44 @@ def is_current(neighbours: Neighbours, atoms: Atoms, cutoff: Scalar) -> Bool[Arr
     return ~neighbours.overflowed & (shrink * neighbours.reach - 2 * farthest >= cutoff)
 
 
+def only_if_current(
+    energy: Scalar, neighbours: Neighbours | None, atoms: Atoms, cutoff: Scalar
+) -> Scalar:
+    """NaN instead of an energy computed with a list that may lack pairs."""
+    if neighbours is None:
+        return energy
+    # A factor, and not a choice between numbers, makes derivatives NaN as well.
+    current = is_current(neighbours, atoms, cutoff)
+    return energy * jnp.where(current, 1.0, jnp.nan).astype(energy.dtype)
+
+
+def pair_vectors(
+    atoms: Atoms, neighbours: Neighbours | None
+) -> tuple[list[Array], list[Array], Bool[Array, "atoms others"]]:
+    """Differences `s_i - s_j` of ordered pairs, and which of them are pairs at all.
+
+    Args:
+        atoms: configuration.
+        neighbours: their list, or None for all pairs.
+
+    Returns:
+        Fractional and Cartesian components, each an array (atoms, others), where others
+        are all atoms or those in the list; and a mask that leaves out the atom itself
+        and the empty places of the list.
+    """
+    n, d = atoms.positions.shape
+    here = [atoms.positions[:, k, None] for k in range(d)]
+    if neighbours is None:
+        there = [atoms.positions[None, :, k] for k in range(d)]
+        index = jnp.arange(n)
+        counts = index[:, None] != index
+    else:
+        there = [atoms.positions[neighbours.indices % n, k] for k in range(d)]
+        counts = neighbours.indices < n
+    s = [minimum_image(a - b) for a, b in zip(here, there, strict=True)]
+    return s, separations(s, atoms.box), counts
+
+
 def find_neighbours(
     atoms: Atoms,
     cutoff: Scalar | float,

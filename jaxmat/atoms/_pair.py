@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
-from jaxmat.atoms._neighbours import is_current
+from jaxmat.atoms._neighbours import only_if_current
 from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, pair_energy
 from jaxmat.atoms._potential import AbstractPotential
 
@@ -93,11 +93,7 @@ class AbstractPair(AbstractPotential):
 
     def energy(self, atoms, neighbours=None):
         total = pair_energy(self, atoms, neighbours)
-        if neighbours is None:
-            return total
-        # A factor, and not a choice between numbers, makes derivatives NaN as well.
-        current = is_current(neighbours, atoms, self.cutoff)
-        return total * jnp.where(current, 1.0, jnp.nan).astype(total.dtype)
+        return only_if_current(total, neighbours, atoms, self.cutoff)
 
     def hessian(self, atoms):
         """Assembled from the pairs."""

@@ -171,6 +171,7 @@ def _pairs(atoms: Atoms, neighbours) -> _Pairs:
     others = neighbours.indices % atoms.num_atoms
 
     def entries(matrix):
+        matrix = _symmetric(matrix)
         return matrix[atoms.species[:, None], atoms.species[others]]
 
     differences = [minimum_image(c[:, None] - c[others]) for c in s]
@@ -186,13 +187,18 @@ def _all_pairs(s: list[Array], species: Array) -> _Pairs:
 
     def entries(matrix):
         total = jnp.zeros((), matrix.dtype)
-        for b, row in enumerate(matrix):
+        for b, row in enumerate(_symmetric(matrix)):
             one = (species == b).astype(matrix.dtype)
             total = total + one[:, None] * row[species]
         return total
 
     differences = [minimum_image(c[:, None] - c) for c in s]
     return _Pairs(differences, index[:, None] != index, entries)
+
+
+def _symmetric(matrix: Array) -> Array:
+    """An optimiser may move one half of it; a pair has no first atom."""
+    return (matrix + matrix.T) / 2
 
 
 def _reduced_slope(law, pairs) -> Callable[[Array], Array]:

@@ -85,6 +85,9 @@ class AtomisticCell(AbstractFiniteMaterial):
 
     A cell in two dimensions answers in its plane, x1 and x2, with energy per area.
 
+    NaN is the answer where the deformed box is narrower than twice the cutoff, or where
+    the minimisation stalls.
+
     Attributes:
         law: potential; the parameters are its leaves.
         species: of the atoms.
@@ -189,8 +192,9 @@ def _follow(everything):
     state, stretch, law, species = everything
     change = stretch - state.stretch
     substeps = jnp.ceil(jnp.linalg.norm(change) / MAX_STRAIN - 1e-6)
-    # A NaN or absurd strain ends at once.
-    sound = substeps < 1e5
+    # A NaN, an absurd strain or a box too narrow for the cutoff end at once.
+    widths = atoms.perpendicular_widths(stretch @ state.box)
+    sound = (substeps < 1e5) & (jnp.min(widths) >= 2 * law.cutoff)
     substeps = jnp.where(sound, jnp.maximum(substeps, 1.0), 0.0)
 
     def unfinished(carry):

@@ -56,7 +56,9 @@ def lbfgs(
 
     A step is accepted if the function falls enough. Near the minimum, where its change
     drowns in rounding, the slope along the step decides instead, so the gradient can
-    be brought down to its own rounding.
+    be brought down to its own rounding. A rise by less than `tolerance` times
+    `max_move`, or by the rounding of the value, is taken for rounding: a sum may round
+    by far more than its value does.
 
     Args:
         function: of one array, real and smooth.
@@ -79,15 +81,15 @@ def lbfgs(
         Hager & Zhang (2005), SIAM J. Optim. 16, 170-192 (acceptance by the slope).
     """
     slope = jax.value_and_grad(function)
+    negligible = jnp.where(jnp.isfinite(max_move), tolerance * max_move, 0.0)
 
     def aim(x, value, gradient, steps, changes, num_steps):
         """A new line from an accepted point."""
         direction = -_two_loops(gradient, steps, changes, precondition)
         known = jnp.any(changes != 0) | (precondition is not None)
-        fallen_back = -gradient
-        start = jnp.minimum(1.0, 0.01 * max_move / _largest(gradient))
         downhill = jnp.sum(direction * gradient) < 0
-        direction = jnp.where(known & downhill, direction, start * fallen_back)
+        careful = jnp.minimum(1.0, 0.01 * max_move / _largest(gradient))
+        direction = jnp.where(known & downhill, direction, -careful * gradient)
         length = jnp.minimum(1.0, max_move / _largest(direction)).astype(value.dtype)
         zero = jnp.zeros_like(num_steps)
         state = (x, value, gradient, direction, length, zero, steps, changes)
@@ -98,7 +100,7 @@ def lbfgs(
         value, gradient = slope(now.x + step)
         before = jnp.sum(now.gradient * now.direction)
         after = jnp.sum(gradient * now.direction)
-        noise = 8 * jnp.finfo(value.dtype).eps * jnp.abs(now.value)
+        noise = negligible + 8 * jnp.finfo(value.dtype).eps * jnp.abs(now.value)
         falls = value <= now.value + SUFFICIENT * now.length * before
         flattens = (value <= now.value + noise) & (
             after <= (2 * SUFFICIENT - 1) * before

@@ -16,3 +16,12 @@ def rattled_lattice(seed=0, per_side=6, density=1.2, tilt=0.3, d=3):
     box = side * np.eye(d) + tilt * rng.uniform(-1, 1, (d, d))
     species = (rng.permutation(n) < n // 5).astype(int)
     return atoms.Atoms(*map(jnp.asarray, (positions, box, species)))
+
+
+def glass(law, num_atoms, density, seed=0):
+    """A random configuration, 80:20, brought down to the nearest minimum."""
+    rng = np.random.default_rng(seed)
+    positions = jnp.asarray(rng.uniform(size=(num_atoms, 3)))
+    box = (num_atoms / density) ** (1 / 3) * jnp.eye(3)
+    species = jnp.asarray((np.arange(num_atoms) % 5 == 0).astype(int))
+    return atoms.relax(law, atoms.Atoms(positions, box, species)).value
