@@ -13,6 +13,11 @@ from jaxmat.atoms._dynamics import NoseHoover as NoseHoover
 from jaxmat.atoms._dynamics import simulate as simulate
 from jaxmat.atoms._eam import EAM as EAM
 from jaxmat.atoms._eam import read_setfl as read_setfl
+from jaxmat.atoms._glass import Quench as Quench
+from jaxmat.atoms._glass import SoftSpheres as SoftSpheres
+from jaxmat.atoms._glass import make_glass as make_glass
+from jaxmat.atoms._glass import quench as quench
+from jaxmat.atoms._glass import random_atoms as random_atoms
 from jaxmat.atoms._motion import Motion as Motion
 from jaxmat.atoms._motion import kinetic_energy as kinetic_energy
 from jaxmat.atoms._motion import kinetic_stress as kinetic_stress
