@@ -16,6 +16,8 @@ from jaxmat.atoms._potential import AbstractPotential
 CORE = 0.2
 """Angstrom; nuclei are never that close."""
 
+CUT_OFF = "{path} ends before its tables do; it is cut off, get it again."
+
 
 class Table(eqx.Module):
     """A cubic spline on a uniform grid from zero; beyond its end, its last polynomial.
@@ -117,9 +119,9 @@ def read_setfl(path: str | Path) -> EAM:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise JaxmatError(f"cannot read {path}: {error}.") from error
+    words = iter(())
     try:
-        names = tuple(lines[3].split()[1:])
-        words = iter(" ".join(lines[4:]).split())
+        names, words = tuple(lines[3].split()[1:]), iter(" ".join(lines[4:]).split())
         count = int(lines[3].split()[0])
         num_rho, d_rho = int(next(words)), _number(words)
         num_r, d_r, cutoff = int(next(words)), _number(words), _number(words)
@@ -131,10 +133,10 @@ def read_setfl(path: str | Path) -> EAM:
             density.append(_table(words, num_r, d_r))
         pair = [_table(words, num_r, d_r) for _ in range(count * (count + 1) // 2)]
     except (StopIteration, RuntimeError, IndexError):
-        raise JaxmatError(
-            f"{path} ends before its tables do; it is cut off, get it again."
-        ) from None
+        raise JaxmatError(CUT_OFF.format(path=path)) from None
     except ValueError as error:
+        if next(words, None) is None:  # in the middle of a number
+            raise JaxmatError(CUT_OFF.format(path=path)) from None
         raise JaxmatError(
             f"{path} is no setfl file ({error}); give a potential in DYNAMO's "
             "multi-element format."
@@ -143,10 +145,8 @@ def read_setfl(path: str | Path) -> EAM:
         raise JaxmatError(
             f"{path} names {len(names)} elements but says {count}; correct line 4."
         )
-    law = EAM(
-        *(tuple(embedding), tuple(density), tuple(pair)), names, tuple(masses), cutoff
-    )
-    return law
+    tables = tuple(embedding), tuple(density), tuple(pair)
+    return EAM(*tables, names, tuple(masses), cutoff)
 
 
 def _number(words: Iterator[str]) -> float:

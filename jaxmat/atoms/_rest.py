@@ -99,7 +99,6 @@ def _cholesky(matrix):
     return jax.lax.while_loop(failed, shift_more, (attempt(zero), zero))
 
 
-@eqx.filter_custom_jvp
 def at_rest(law: AbstractPotential, atoms: Atoms) -> Float[Array, "atoms d"]:
     """Fractional positions of atoms at rest, as a function of box and potential.
 
@@ -118,15 +117,20 @@ def at_rest(law: AbstractPotential, atoms: Atoms) -> Float[Array, "atoms d"]:
     Returns:
         `atoms.positions`.
     """
+    return _at_rest(law, atoms)
+
+
+@eqx.filter_custom_jvp
+def _at_rest(law, atoms):
     return atoms.positions
 
 
-@at_rest.def_jvp
+@_at_rest.def_jvp
 @full_precision
 def _at_rest_jvp(primals, tangents):
     law, atoms = primals
     d_law, d_atoms = tangents
-    positions = at_rest(law, atoms)
+    positions = _at_rest(law, atoms)
     atoms = Atoms(positions, atoms.box, atoms.species)
     if d_atoms.box is None and not jax.tree.leaves(d_law):
         return positions, None

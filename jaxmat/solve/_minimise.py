@@ -269,7 +269,7 @@ def newton(
         ).value
         new = gradient(x + step)
         better = _largest(new) < _largest(g)
-        x, g = (jnp.where(better, a, b) for a, b in ((x + step, new), (x, g)))
+        x, g = jnp.where(better, x + step, x), jnp.where(better, new, g)
         return x, g, better, k + 1
 
     def running(state):
