@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as _version
 
+from jaxmat import atoms as atoms
 from jaxmat import cells as cells
 from jaxmat import crystals as crystals
 from jaxmat import io as io

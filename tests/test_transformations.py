@@ -22,6 +22,7 @@ import pytest
 
 import jaxmat
 from jaxmat import (
+    atoms,
     cells,
     crystals,
     mandel,
@@ -233,6 +234,26 @@ def arcsinh(rhs):
     return solution.value[0]
 
 
+def few_atoms(rng):
+    """Sixteen atoms of two species in a skew box of the plane, and their potential."""
+    s = np.indices((4, 4)).reshape(2, -1).T / 4 + 0.02 * rng.normal(size=(16, 2))
+    box = 4 * np.eye(2) + 0.2 * rng.normal(size=(2, 2))
+    epsilon = rng.uniform(0.5, 1.0, (2, 2))
+    sigma = [[1.0, 0.9], [0.9, 0.8]]
+    law = atoms.LennardJones(epsilon + epsilon.T, sigma, 1.5)
+    box, species = jnp.asarray(box), jnp.arange(16) % 2
+    return law, atoms.Atoms(jnp.asarray(s), box, species)
+
+
+def of_atoms(function):
+    """Of a potential and a configuration that come together."""
+    return Case(lambda both: function(*both), (few_atoms,))
+
+
+def valley(x):
+    return jnp.sum((x - 1) ** 2 + (x - 1) ** 4)
+
+
 ANGLES = number(0.2, 1.2)
 CONSTANT = number(20.0, 200.0)
 LAUE = "m-3m"
@@ -240,6 +261,33 @@ LAUE = "m-3m"
 BENT = {"step": 1e-7, "eager": False}
 
 CASES = {
+    "atoms.at_rest": Case(
+        lambda both: atoms.at_rest(*both),
+        (few_atoms,),
+        differentiable=False,  # its derivative is that of a minimum: tests/atoms
+    ),
+    "atoms.born_moduli": of_atoms(atoms.born_moduli),
+    "atoms.box_slope": of_atoms(atoms.box_slope),
+    "atoms.cartesian": of_atoms(lambda _, a: atoms.cartesian(a)),
+    "atoms.deform": of_atoms(lambda _, a: atoms.deform(a, a.box).box),
+    "atoms.elastic_moduli": Case(
+        lambda both: atoms.elastic_moduli(*both),
+        (few_atoms,),
+        differentiable=False,  # its derivative is that of a minimum: tests/atoms
+    ),
+    "atoms.energy": of_atoms(atoms.energy),
+    "atoms.forces": of_atoms(atoms.forces),
+    "atoms.from_cartesian": of_atoms(
+        lambda _, a: atoms.from_cartesian(a.positions, a.box, a.species).positions
+    ),
+    "atoms.hessian": of_atoms(atoms.hessian),
+    "atoms.minimum_image": Case(atoms.minimum_image, (vector((4, 3)),)),
+    "atoms.perpendicular_widths": of_atoms(
+        lambda _, a: atoms.perpendicular_widths(a.box)
+    ),
+    "atoms.shifted": of_atoms(lambda _, a: atoms.shifted(a, a.positions).positions),
+    "atoms.stress": of_atoms(atoms.stress),
+    "atoms.volume": of_atoms(lambda _, a: atoms.volume(a)),
     "mandel.from_tensor2": Case(mandel.from_tensor2, (vector((3, 3)),)),
     "mandel.to_tensor2": Case(mandel.to_tensor2, (vector(6),)),
     "mandel.from_tensor4": Case(mandel.from_tensor4, (vector((3, 3, 3, 3)),)),
@@ -413,6 +461,39 @@ CASES = {
         (vector((6, 6)), vector(6)),
         differentiable=False,
     ),
+    "solve.by_platform": Case(
+        lambda x: solve.by_platform(x, cpu=jnp.sin, default=jnp.sin), (vector(3),)
+    ),
+    "solve.in_turn": Case(
+        lambda x: solve.in_turn(jnp.sin)(x), (vector(3),), differentiable=False
+    ),
+    "solve.fire": Case(
+        lambda x: (
+            solve.fire(
+                jax.grad(valley),
+                x,
+                tolerance=1e-6,
+                max_steps=2000,
+                max_move=0.1,
+                first_step=0.05,
+            ).value
+        ),
+        (vector(3),),
+        differentiable=False,
+        eager=False,
+    ),
+    "solve.lbfgs": Case(
+        lambda x: solve.lbfgs(valley, x, tolerance=1e-10, max_steps=100).value,
+        (vector(3),),
+        differentiable=False,
+        eager=False,
+    ),
+    "solve.newton": Case(
+        lambda x: solve.newton(jax.grad(valley), x, tolerance=1e-10).value,
+        (vector(3),),
+        differentiable=False,
+        eager=False,
+    ),
     "solve.dot": Case(solve.dot, (vector(4), vector(4))),
     "solve.poison": Case(lambda x: solve.poison(x, x[0] > -9), (vector(3),)),
     "surrogates.apparent_modulus": Case(
@@ -463,7 +544,31 @@ MATERIAL = "obeys tests/contract.py"
 CURVE = "a part of a material, transformed with it"
 NETWORK = "a module, transformed in tests/surrogates"
 RECORD = "holds arrays, computes nothing"
+LAW = "a potential, transformed with atoms.energy and in tests/atoms"
+LOOP = "iterates with solve.lbfgs, which is transformed here"
 EXEMPT = {
+    "atoms.AbstractPair": LAW,
+    "atoms.AbstractPotential": LAW,
+    "atoms.Atoms": RECORD,
+    "atoms.EAM": LAW,
+    "atoms.LennardJones": LAW,
+    "atoms.Morse": LAW,
+    "atoms.Neighbours": RECORD,
+    "atoms.Settled": RECORD,
+    "atoms.StillingerWeber": LAW,
+    "atoms.check": "raises on concrete values",
+    "atoms.find_neighbours": "makes a list on concrete values",
+    "atoms.is_current": "says yes or no",
+    "atoms.kob_andersen": LAW,
+    "atoms.read_setfl": "a file",
+    "atoms.relax": LOOP,
+    "atoms.relax_box": LOOP,
+    "atoms.settle": LOOP,
+    "atoms.wahnstrom": LAW,
+    "atoms.wca": LAW,
+    "cells.AtomisticCell": MATERIAL,
+    "cells.AtomisticState": RECORD,
+    "cells.atomistic_cell": "makes an AtomisticCell, which " + MATERIAL,
     "cells.AbstractCell": MATERIAL,
     "cells.DMNState": RECORD,
     "cells.DeepMaterialNetwork": MATERIAL,

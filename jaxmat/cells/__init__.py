@@ -1,5 +1,8 @@
 """Materials made of materials: from what fills a specimen to how it behaves."""
 
+from jaxmat.cells._atomistic import AtomisticCell as AtomisticCell
+from jaxmat.cells._atomistic import AtomisticState as AtomisticState
+from jaxmat.cells._atomistic import atomistic_cell as atomistic_cell
 from jaxmat.cells._axes import BOUNDARIES as BOUNDARIES
 from jaxmat.cells._base import AbstractCell as AbstractCell
 from jaxmat.cells._base import homogenise as homogenise

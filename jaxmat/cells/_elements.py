@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from jaxmat.cells._platform import by_platform
 from jaxmat.mandel import PLANE
+from jaxmat.solve import by_platform
 
 Component = Float[Array, "..."]
 Nodal = tuple[Component, ...]  # one array per displacement component

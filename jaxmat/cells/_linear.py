@@ -25,8 +25,7 @@ from jaxmat.cells._balance import Balance
 from jaxmat.cells._discretisation import AbstractDiscretisation
 from jaxmat.cells._elements import ModeStrain, Nodal, add
 from jaxmat.cells._media import Entries, upper_triangle
-from jaxmat.cells._platform import by_platform
-from jaxmat.solve import Info, Solution, conjugate_gradient, dot
+from jaxmat.solve import Info, Solution, by_platform, conjugate_gradient, dot
 
 # Up to so many voxels times load cases, a batch beats a loop on a CPU.
 _SMALL = 2**13

@@ -1,0 +1,87 @@
+"""A periodic configuration of atoms, in fractional coordinates.
+
+Fractional coordinates keep their values when the box deforms, which makes an affine
+move a change of the box alone and the minimum image the same two operations in every
+triclinic box. Lengths are in the unit of the potential: its own reduced unit, or
+angstrom.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from jaxmat._check import JaxmatError
+from jaxmat._types import Scalar, full_precision
+from jaxmat.atoms._space import inverse
+
+
+class Atoms(eqx.Module):
+    """Atoms in a periodic box of any shape, in two or three dimensions.
+
+    Attributes:
+        positions: fractional; any image of an atom will do.
+        box: its columns are the lattice vectors, `r = box @ s`.
+        species: from 0.
+
+    Raises:
+        JaxmatError: if the shapes do not belong together.
+    """
+
+    positions: Float[Array, "atoms d"]
+    box: Float[Array, "d d"]
+    species: Int[Array, " atoms"]
+
+    def __check_init__(self):
+        if not eqx.is_array(self.positions):
+            return  # a tree of something else than numbers
+        shape, d = self.positions.shape, self.positions.shape[-1]
+        if d not in (2, 3) or self.box.shape[-2:] != (d, d):
+            raise JaxmatError(
+                f"`positions` has shape {shape} and `box` {self.box.shape}; give "
+                "(atoms, d) and (d, d) with d = 2 or 3."
+            )
+        if self.species.shape[-1] != shape[-2]:
+            raise JaxmatError(
+                f"there are {self.species.shape[-1]} species for {shape[-2]} atoms; "
+                "give one integer for each atom."
+            )
+
+    @property
+    def num_atoms(self) -> int:
+        return self.positions.shape[-2]
+
+    @property
+    def dimension(self) -> int:
+        return self.positions.shape[-1]
+
+
+@full_precision
+def from_cartesian(
+    r: Float[Array, "atoms d"], box: Float[Array, "d d"], species: Int[Array, " atoms"]
+) -> Atoms:
+    """Atoms at Cartesian positions `r`; the columns of `box` are lattice vectors."""
+    return Atoms(jnp.linalg.solve(box, r.T).T, box, species)
+
+
+@full_precision
+def cartesian(atoms: Atoms) -> Float[Array, "atoms d"]:
+    """Cartesian positions, as they stand: not wrapped into the box."""
+    return atoms.positions @ atoms.box.T
+
+
+def volume(atoms: Atoms) -> Scalar:
+    """Volume of the box, or its area in two dimensions; positive."""
+    return jnp.abs(jnp.linalg.det(atoms.box))
+
+
+@full_precision
+def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
+    """Move all atoms affinely: `F` acts on the box, fractional positions stay."""
+    return Atoms(atoms.positions, F @ atoms.box, atoms.species)
+
+
+@full_precision
+def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
+    """Atoms moved by Cartesian displacements."""
+    positions = atoms.positions + u @ inverse(atoms.box).T
+    return Atoms(positions, atoms.box, atoms.species)

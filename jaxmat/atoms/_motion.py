@@ -1,0 +1,106 @@
+"""Atoms in motion: velocities, and what is averaged over them.
+
+Temperatures are energies, `k_B T` in units of the potential. Mass times velocity
+squared is an energy too, which fixes the unit of time: the reduced one of the
+potential, or 10.18 fs with electronvolts, angstroms and atomic mass units.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from jaxmat._check import JaxmatError, check_positive
+from jaxmat._types import Scalar, full_precision
+from jaxmat.atoms._atoms import Atoms, volume
+
+
+class Motion(eqx.Module):
+    """Atoms, how fast they move, and what a thermostat remembers of them.
+
+    Attributes:
+        atoms: configuration.
+        velocities: Cartesian.
+        masses: of each atom.
+        key: of the random numbers to come.
+        bath: the variables of a thermostat that has some.
+    """
+
+    atoms: Atoms
+    velocities: Float[Array, "atoms d"]
+    masses: Float[Array, " atoms"]
+    key: Key[Array, ""]
+    bath: PyTree = None
+
+
+def set_in_motion(
+    key: Key[Array, ""],
+    atoms: Atoms,
+    temperature: Scalar | float,
+    masses: Float[Array, " species"] | None = None,
+) -> Motion:
+    """Give atoms the velocities of a temperature, at random and without total momentum.
+
+    Args:
+        key: random key; the motion keeps another made from it.
+        atoms: configuration.
+        temperature: as an energy; the expected value, over all velocities without total
+            momentum, of `temperature`.
+        masses: one for each species; all one by default.
+
+    Returns:
+        The atoms in motion.
+
+    Raises:
+        JaxmatError: if there is one atom only, or the temperature is negative, or a
+            mass is not positive.
+    """
+    check_positive("temperature", jnp.asarray(temperature), zero=True)
+    if atoms.num_atoms < 2:
+        raise JaxmatError("there is one atom; temperature takes at least two.")
+    dtype = atoms.positions.dtype
+    if masses is None:
+        of_atoms = jnp.ones(atoms.num_atoms, dtype)
+    else:
+        check_positive("masses", masses)
+        of_atoms = jnp.asarray(masses, dtype)[atoms.species]
+    key, used = jax.random.split(key)
+    noise = jax.random.normal(used, atoms.positions.shape, dtype)
+    velocities = jnp.sqrt(jnp.asarray(temperature, dtype) / of_atoms)[:, None] * noise
+    drift = _drift(velocities, of_atoms)
+    return Motion(atoms, velocities - drift, of_atoms, key)
+
+
+@full_precision
+def _drift(velocities, masses):
+    """Velocity of the centre of mass."""
+    return masses @ velocities / jnp.sum(masses)
+
+
+@full_precision
+def kinetic_energy(motion: Motion) -> Scalar:
+    """Kinetic energy of all atoms."""
+    return jnp.sum(motion.masses[:, None] * motion.velocities**2) / 2
+
+
+@full_precision
+def temperature(motion: Motion) -> Scalar:
+    """Temperature, as an energy, of the motion about the centre of mass.
+
+    That motion has `d (N - 1)` degrees of freedom, whether the total momentum is kept
+    or not.
+    """
+    n, d = motion.velocities.shape
+    about = motion.velocities - _drift(motion.velocities, motion.masses)
+    return jnp.sum(motion.masses[:, None] * about**2) / (d * (n - 1))
+
+
+@full_precision
+def kinetic_stress(motion: Motion) -> Float[Array, "d d"]:
+    """What motion adds to the stress of atoms at rest, tension positive.
+
+    `-sum m v v^T / V`, of the motion about the centre of mass. The Cauchy stress of
+    atoms in motion is the mean over time of `stress(law, motion.atoms)` and this.
+    """
+    about = motion.velocities - _drift(motion.velocities, motion.masses)
+    return -(about.T * motion.masses) @ about / volume(motion.atoms)

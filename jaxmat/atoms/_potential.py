@@ -1,0 +1,185 @@
+"""What a potential is, and what follows from its energy alone."""
+
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxmat._types import Scalar, full_precision
+from jaxmat.atoms._atoms import Atoms, shifted, volume
+from jaxmat.atoms._neighbours import Neighbours
+from jaxmat.atoms._space import inverse
+
+
+class AbstractPotential(eqx.Module):
+    """Energy of a periodic configuration. Parameters are the leaves.
+
+    Lengths and energies are in units of the parameters: reduced, or angstrom and eV.
+    """
+
+    @property
+    @abc.abstractmethod
+    def num_species(self) -> int:
+        """Species that it has parameters for."""
+
+    @property
+    @abc.abstractmethod
+    def cutoff(self) -> Scalar:
+        """Distance from which on no two atoms see each other, whatever their species.
+
+        The box is at least twice as wide in every perpendicular direction.
+        """
+
+    @property
+    @abc.abstractmethod
+    def core(self) -> Float[Array, "species species"]:
+        """Distance below which two atoms are a mistake: a tenth of their size."""
+
+    @abc.abstractmethod
+    def energy(self, atoms: Atoms, neighbours: Neighbours | None = None) -> Scalar:
+        """Energy of the whole cell.
+
+        Args:
+            atoms: configuration.
+            neighbours: list made by `find_neighbours` for this cutoff, or None for all
+                pairs. NaN where the list has overflowed, or is out of date.
+        """
+
+    @full_precision
+    def hessian(self, atoms: Atoms) -> Float[Array, "m m"]:
+        """Second derivatives in the Cartesian positions, `m` = atoms times d.
+
+        Column by column; potentials that can assemble it do.
+        """
+        shape = atoms.positions.shape
+
+        def slope(u):
+            return -forces(self, shifted(atoms, u.reshape(shape))).ravel()
+
+        zero = jnp.zeros(atoms.positions.size, atoms.positions.dtype)
+
+        def column(k):
+            return jax.jvp(slope, (zero,), (zero.at[k].set(1.0),))[1]
+
+        columns = jax.lax.map(column, jnp.arange(len(zero)), batch_size=3)
+        return (columns + columns.T) / 2
+
+    def mixed(self, atoms: Atoms) -> Float[Array, "atoms d d d"]:
+        """Second derivatives in fractional positions, and in the box (last axes)."""
+
+        def slope(box):
+            return position_slope(self, Atoms(atoms.positions, box, atoms.species))
+
+        return jax.jacfwd(slope)(atoms.box)
+
+    def box_hessian(self, atoms: Atoms) -> Float[Array, "d d d d"]:
+        """Second derivatives in the box at fixed fractional positions."""
+
+        def slope(box):
+            return _box_slope(self, Atoms(atoms.positions, box, atoms.species))
+
+        return jax.jacfwd(slope)(atoms.box)
+
+
+def energy(
+    law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
+) -> Scalar:
+    """Energy of the whole cell; see `AbstractPotential.energy`."""
+    return law.energy(atoms, neighbours)
+
+
+@full_precision
+def forces(
+    law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
+) -> Float[Array, "atoms d"]:
+    """Cartesian forces on the atoms, `-dE/dr`."""
+
+    def of_positions(s):
+        return law.energy(Atoms(s, atoms.box, atoms.species), neighbours)
+
+    return -jax.grad(of_positions)(atoms.positions) @ inverse(atoms.box)
+
+
+def hessian(law: AbstractPotential, atoms: Atoms) -> Float[Array, "m m"]:
+    """Second derivatives of the energy in Cartesian positions; all pairs, dense.
+
+    `m` is atoms times d, the components of one atom next to each other. Its null space
+    holds the translations.
+    """
+    return law.hessian(atoms)
+
+
+@full_precision
+def stress(
+    law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
+) -> Float[Array, "d d"]:
+    """Cauchy stress of atoms at rest, `(1/V) dE/dF` at `F = 1`; tension positive.
+
+    The virial without its kinetic part. Symmetric, because energy does not change when
+    the body turns.
+    """
+    if neighbours is None:
+        slope = box_slope(law, atoms)
+    else:
+        slope = _box_slope(law, atoms, neighbours)
+    return slope @ atoms.box.T / volume(atoms)
+
+
+def position_slope(law: AbstractPotential, atoms: Atoms) -> Float[Array, "atoms d"]:
+    """Derivative of the energy in the fractional positions; all pairs."""
+
+    def of_positions(s):
+        return law.energy(Atoms(s, atoms.box, atoms.species))
+
+    return jax.grad(of_positions)(atoms.positions)
+
+
+def box_slope(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d"]:
+    """Derivative of the energy in the box, atoms moving affinely; all pairs.
+
+    Times the transposed box it is Kirchhoff's stress times the volume. Its own
+    derivatives are contractions of `mixed` and `box_hessian`, formed once for however
+    many directions.
+    """
+    return _assembled_box_slope(law, atoms)
+
+
+@eqx.filter_custom_jvp
+def _assembled_box_slope(law, atoms):
+    return _box_slope(law, atoms)
+
+
+def _box_slope(law, atoms, neighbours=None):
+    def of_box(box):
+        moved = Atoms(atoms.positions, box, atoms.species)
+        return law.energy(moved, neighbours)
+
+    return jax.grad(of_box)(atoms.box)
+
+
+@_assembled_box_slope.def_jvp
+@full_precision
+def _box_slope_jvp(primals, tangents):
+    law, atoms = primals
+    d_law, d_atoms = tangents
+    slope = box_slope(law, atoms)
+    change = jnp.zeros_like(slope)
+    if d_atoms.box is not None:
+        change += jnp.einsum("ikjl,jl->ik", law.box_hessian(atoms), d_atoms.box)
+    if d_atoms.positions is not None:
+        change += jnp.einsum("amik,am->ik", law.mixed(atoms), d_atoms.positions)
+    if jax.tree.leaves(d_law):
+        change += along_parameters(_box_slope, law, d_law, atoms)
+    return slope, change
+
+
+def along_parameters(function, law, d_law, atoms):
+    """Derivative of `function(law, atoms)` in the parameters; for custom rules."""
+    numbers, rest = eqx.partition(law, eqx.is_inexact_array)
+
+    def of_numbers(numbers):
+        return function(eqx.combine(numbers, rest), atoms)
+
+    return eqx.filter_jvp(of_numbers, (numbers,), (d_law,))[1]

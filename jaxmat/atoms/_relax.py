@@ -1,0 +1,136 @@
+"""From any configuration down to one without forces, or without forces and stress."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from jaxmat._types import Count, Scalar, full_precision
+from jaxmat.atoms._atoms import Atoms, deform, shifted, volume
+from jaxmat.atoms._neighbours import Neighbours
+from jaxmat.atoms._potential import AbstractPotential
+from jaxmat.solve import Solution, lbfgs
+
+STALLED = (
+    "relax: forces did not fall to `tolerance` in `max_steps` evaluations. The "
+    "potential may not be smooth (take smoothing 'curvature'), two atoms may lie on "
+    "each other (see atoms.check), or the tolerance is below rounding. Pass "
+    "`throw=False` to look at where it ended."
+)
+
+MAX_STEPS = 20_000
+
+
+def tolerance_for(dtype: jnp.dtype) -> float:
+    """Largest force that counts as none: what rounding of positions leaves, and more.
+
+    In double precision 1e-10, in single 2e-3, in units of the potential: positions are
+    known to 1e-16 and 6e-8 of the box, and bonds are some hundreds of units stiff.
+    """
+    return 1e-10 if jnp.finfo(dtype).bits == 64 else 2e-3
+
+
+def relax(
+    law: AbstractPotential,
+    atoms: Atoms,
+    neighbours: Neighbours | None = None,
+    *,
+    tolerance: float | None = None,
+    max_steps: int = MAX_STEPS,
+    throw: bool = True,
+) -> Solution:
+    """Minimise the energy in a fixed box, with the `lbfgs` of `solve`.
+
+    Not differentiable; `at_rest` is.
+
+    Args:
+        law: potential.
+        atoms: where to start, even at random.
+        neighbours: see `AbstractPotential.energy`. It must stay current all the way.
+        tolerance: on the largest component of any force; by default 1e-10 in double
+            and 2e-3 in single precision.
+        max_steps: bound on the evaluations.
+        throw: raise if it is met first; otherwise look at `Solution.info`.
+
+    Returns:
+        `Solution` with the atoms, the images of atoms kept.
+
+    Raises:
+        EquinoxRuntimeError: not converged, if `throw`.
+    """
+    if tolerance is None:
+        tolerance = tolerance_for(atoms.positions.dtype)
+    bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
+    return _checked(_relax(law, atoms, neighbours, *bounds), throw)
+
+
+@eqx.filter_jit
+def _relax(law, atoms, neighbours, tolerance: Scalar, max_steps: Count) -> Solution:
+    found = lbfgs(
+        lambda u: law.energy(shifted(atoms, u), neighbours),
+        jnp.zeros_like(atoms.positions),
+        tolerance=tolerance,
+        max_steps=max_steps,
+        max_move=jnp.min(law.core),
+    )
+    return Solution(shifted(atoms, found.value), found.info)
+
+
+def relax_box(
+    law: AbstractPotential,
+    atoms: Atoms,
+    *,
+    tolerance: float | None = None,
+    max_steps: int = MAX_STEPS,
+    throw: bool = True,
+) -> Solution:
+    """Minimise the energy in positions and box: no forces and no stress.
+
+    The box is stretched without rotation, all its stretches free. All pairs.
+
+    Args:
+        law: potential.
+        atoms: where to start; at rest or nearly.
+        tolerance: on the largest component of any force, and of the stress times the
+            volume over a length of the box.
+        max_steps: bound on the evaluations.
+        throw: raise if it is met first; otherwise look at `Solution.info`.
+
+    Returns:
+        `Solution` with the atoms in their new box.
+
+    Raises:
+        EquinoxRuntimeError: not converged, if `throw`.
+    """
+    if tolerance is None:
+        tolerance = tolerance_for(atoms.positions.dtype)
+    bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
+    return _checked(_relax_box(law, atoms, *bounds), throw)
+
+
+@eqx.filter_jit
+@full_precision
+def _relax_box(law, atoms, tolerance: Scalar, max_steps: Count) -> Solution:
+    n, d = atoms.positions.shape
+    length = volume(atoms) ** (1 / d)
+
+    def moved(x: Array) -> Atoms:
+        """Rows of `x`: displacements, then the stretch times a length of the box."""
+        stretch = (x[n:] + x[n:].T) / (2 * length)
+        F = jnp.eye(d, dtype=x.dtype) + stretch
+        return deform(shifted(atoms, x[:n]), F)
+
+    found = lbfgs(
+        lambda x: law.energy(moved(x)),
+        jnp.zeros((n + d, d), atoms.positions.dtype),
+        tolerance=tolerance,
+        max_steps=max_steps,
+        max_move=jnp.min(law.core),
+    )
+    return Solution(moved(found.value), found.info)
+
+
+def _checked(solution: Solution, throw: bool) -> Solution:
+    if not throw:
+        return solution
+    value = eqx.error_if(solution.value, ~solution.info.converged, STALLED)
+    return Solution(value, solution.info)

@@ -1,0 +1,136 @@
+"""Atoms at rest: minimisation, its derivative, moduli, quasi-static steps."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from atoms_cases import glass, rattled_lattice
+
+from jaxmat import atoms
+
+ONE = np.ones((2, 2))
+LAW = atoms.LennardJones(ONE, [[1.0, 0.9], [0.9, 0.8]], 1.6)
+
+
+@functools.cache
+def small():
+    return glass(LAW, 60, 1.1)
+
+
+def test_a_random_start_ends_without_forces_and_not_in_a_saddle():
+    a = small()
+    assert float(jnp.abs(atoms.forces(LAW, a)).max()) < 1e-10
+    curvatures = np.linalg.eigvalsh(eqx.filter_jit(atoms.hessian)(LAW, a))
+    np.testing.assert_allclose(curvatures[:3], 0.0, atol=1e-10)  # translations
+    assert curvatures[3] > 1e-2
+
+
+def test_without_stress_the_box_is_the_lowest_of_all_boxes():
+    found = atoms.relax_box(LAW, small()).value
+    np.testing.assert_allclose(atoms.stress(LAW, found), 0.0, atol=1e-10)
+    np.testing.assert_allclose(found.box, found.box.T, atol=1e-12)  # no rotation
+    assert atoms.energy(LAW, found) < atoms.energy(LAW, small())
+
+
+@pytest.mark.parametrize("law", [LAW, atoms.LennardJones(ONE, ONE, 2.4, "force")])
+@pytest.mark.parametrize("d", [2, 3])
+def test_assembled_second_derivatives_are_those_of_the_energy(law, d):
+    a = rattled_lattice(d=d, per_side=5, density=1.0)
+    for name in ("hessian", "mixed", "box_hessian"):
+        plain = eqx.filter_jit(getattr(atoms.AbstractPotential, name))(law, a)
+        assembled = eqx.filter_jit(getattr(law, name))(a)
+        scale = float(jnp.abs(plain).max())
+        np.testing.assert_allclose(assembled, plain, rtol=0, atol=1e-13 * scale)
+
+
+def sheared(a, h):
+    return jnp.eye(3).at[0, 1].add(h) @ a.box
+
+
+def test_positions_at_rest_follow_the_box_and_the_potential():
+    """Against minimising again, forward and reverse, to second order."""
+    a = small()
+    sigma = LAW.sigma
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=a.positions.shape))
+
+    @jax.jit
+    def again(t):
+        law = eqx.tree_at(lambda law: law.sigma, LAW, sigma * (1 + 0.3 * t))
+        end = atoms.settle(law, a, sheared(a, t), tolerance=1e-12).atoms
+        return jnp.sum(weights * end.positions)
+
+    def follow(t):
+        law = eqx.tree_at(lambda law: law.sigma, LAW, sigma * (1 + 0.3 * t))
+        now = atoms.Atoms(a.positions, sheared(a, t), a.species)
+        return jnp.sum(weights * atoms.at_rest(law, now))
+
+    h = 2e-5
+    slope = jax.jit(jax.jacfwd(follow))(0.0)
+    np.testing.assert_allclose(slope, (again(h) - again(-h)) / (2 * h), rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.grad(follow))(0.0), slope, rtol=1e-12)
+    bend = jax.jit(jax.jacfwd(jax.grad(follow)))(0.0)
+    h = 2e-4
+    difference = (again(h) - 2 * again(0.0) + again(-h)) / h**2
+    np.testing.assert_allclose(bend, difference, rtol=1e-3)
+
+
+def test_no_derivative_reaches_the_positions_given():
+    a = small()
+
+    def of_positions(s):
+        return jnp.sum(atoms.at_rest(LAW, atoms.Atoms(s, a.box, a.species)) ** 2)
+
+    assert not jax.grad(of_positions)(a.positions).any()
+
+
+def test_without_the_hessian_the_derivative_is_the_same(monkeypatch):
+    a = small()
+
+    def moduli():
+        return jax.jit(functools.partial(atoms.elastic_moduli, LAW))(a)
+
+    dense = moduli()
+    monkeypatch.setattr("jaxmat.atoms._rest.DENSE", 0)
+    # Conjugate gradients stop at 1e-10.
+    scale = float(jnp.abs(dense).max())
+    np.testing.assert_allclose(moduli(), dense, rtol=0, atol=1e-8 * scale)
+    moved = eqx.filter_jit(lambda a, box: atoms.settle(LAW, a, box))(
+        a, sheared(a, 1e-3)
+    )
+    assert moved.info.converged
+
+
+def test_a_step_sets_free_what_a_quadratic_energy_would():
+    a = small()
+    settle = eqx.filter_jit(atoms.settle)
+    moved = settle(LAW, a, sheared(a, 1e-3))
+    assert moved.info.converged
+    assert not moved.event
+    assert not moved.irregular
+    assert float(jnp.abs(atoms.forces(LAW, moved.atoms)).max()) < 1e-10
+    # Newton's first direction is the non-affine displacement; few steps more.
+    assert int(moved.info.num_steps) < 15
+
+
+def test_from_a_saddle_the_step_is_irregular_and_an_event():
+    """A simple cubic lattice of central forces falls over."""
+    a = rattled_lattice(per_side=4, density=1.0, tilt=0.0)
+    positions = jnp.round(a.positions * 4) / 4 + 1e-6 * a.positions
+    crystal = atoms.Atoms(positions, a.box, jnp.zeros_like(a.species))
+    law = atoms.LennardJones(1.0, 1.0, 1.9)
+    moved = eqx.filter_jit(atoms.settle)(law, crystal, sheared(crystal, 1e-3))
+    assert moved.info.converged
+    assert moved.event
+    assert moved.irregular
+
+
+def test_a_minimisation_that_stalls_says_so():
+    start = rattled_lattice(per_side=4)
+    stalled = atoms.relax(LAW, start, max_steps=5, throw=False)
+    assert not stalled.info.converged
+    assert jnp.isfinite(stalled.value.positions).all()
+    with pytest.raises(eqx.EquinoxRuntimeError, match="forces did not fall"):
+        atoms.relax(LAW, start, max_steps=5)
