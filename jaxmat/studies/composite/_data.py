@@ -43,6 +43,9 @@ def read_paths(path: str | os.PathLike) -> Paths:
         path: rows of exx eyy gxy sxx syy txy (engineering shear, MPa), paths separated
             by blank lines.
 
+    Returns:
+        Mandel strain and stress, GPa.
+
     Raises:
         JaxmatError: if the file holds something else, a number is not finite, or the
             paths differ in length.
