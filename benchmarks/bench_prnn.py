@@ -32,8 +32,7 @@ def learning(args) -> list[dict]:
     """Errors of every kind, number of paths and seed."""
     folder = pathlib.Path(args.runs)
     folder.mkdir(parents=True, exist_ok=True)
-    kinds = ["prnn"] if args.quick else list(_prnn_runs.settings())
-    rows = [row for kind in kinds for row in _prnn_runs.curve(folder, kind)]
+    rows = [row for kind in args.models for row in _prnn_runs.curve(folder, kind)]
     if not args.quick:
         draw(rows)
     return rows
@@ -42,10 +41,9 @@ def learning(args) -> list[dict]:
 def extrapolation(args) -> list[dict]:
     """Errors where no training path goes."""
     folder = pathlib.Path(args.runs)
-    kinds = ["prnn"] if args.quick else ["prnn", "gru", "lstm", "law"]
     return [
         _prnn_runs.extrapolate(folder, kind, seed)
-        for kind in kinds
+        for kind in args.models
         for seed in _prnn_runs.SEEDS
     ]
 
@@ -80,6 +78,8 @@ def draw(rows: list[dict]) -> None:
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     ax = figure.subplots()
     for (kind, label), colour in zip(LABELS.items(), COLOURS, strict=True):
+        if not any(row["model"] == kind for row in rows):
+            continue
         table = [(p, _bars_prnn.errors({"learning": rows}, kind, p)) for p in SIZES]
         paths = [p for p, found in table if found]
         low, middle, high = np.array(
@@ -118,12 +118,15 @@ def versions() -> dict:
 def main(argv: list[str] | None = None) -> None:
     options = parser(__doc__, OUTPUT, list(SECTIONS))
     options.add_argument("--runs", help="folder of the trainings")
+    models = list(_prnn_runs.settings())
+    options.add_argument("--models", nargs="+", choices=models, default=models)
     args = options.parse_args(argv)
     jax.config.update("jax_enable_x64", True)
     with tempfile.TemporaryDirectory() as temporary:
         args.runs = args.runs or temporary
         if args.quick:
             _prnn_runs.make_quick()
+            args.models = ["prnn"]
         measured = functools.partial(measure, args=args)
         record(args, OUTPUT, versions(), measured, BARS, COMMAND)
 
