@@ -405,17 +405,18 @@ def test_a_law_for_each_voxel_is_the_same_as_grains():
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow  # six programs to compile
 @pytest.mark.parametrize("decoder", ["tied", "positive"])
 def test_a_network_of_points_is_the_law_of_a_voxel(decoder):
     """As in two scales; a network with an unsymmetric tangent too."""
-    laws = PlaneStress(EPOXY), PlaneStress(GLASS)
+    laws = PlaneStrain(EPOXY), PlaneStrain(GLASS)
     network = cells.prnn(laws, (2, 1), key=jax.random.key(0), decoder=decoder)
     film, path = fibre(4), bent_path(3, 3)
-    cell = cells.grid_cell(film, (network, GLASS), plane="stress")
+    cell = cells.grid_cell(film, (network, GLASS), plane="strain")
     assert cell.has_symmetric_tangent == (decoder == "tied")
     sig, state = follow(cell, path)
     assert jnp.isfinite(sig).all()
-    alone = cells.grid_cell(phases(np.zeros((3, 3))), network, plane="stress")
+    alone = cells.grid_cell(phases(np.zeros((3, 3))), network, plane="strain")
     exact = follow(network, path)[0]
     np.testing.assert_allclose(follow(alone, path)[0], exact, rtol=0, atol=1e-10)
     point = eqx.filter_jit(tangent)(tight(cell), 1.1 * path[-1], state, 1.0)
@@ -437,8 +438,9 @@ def test_a_network_of_points_is_the_law_of_a_voxel(decoder):
     )
 
 
+@pytest.mark.slow  # two nested loops of Newton to compile
 def test_a_network_of_cells_remembers():
-    cell = cells.grid_cell(fibre(4), (EPOXY, GLASS), plane="stress")
+    cell = cells.grid_cell(fibre(4), (EPOXY, GLASS), plane="strain")
     network = cells.prnn(cell, 2, key=jax.random.key(1))
     path = bent_path(3, 3)
     sig, state = follow(network, path)
