@@ -341,18 +341,13 @@ def test_a_step_that_is_too_large_is_cut_and_nearly_the_same():
     np.testing.assert_allclose(coarse, fine, rtol=0, atol=0.02 * abs(fine).max())
 
 
-def test_softening_converges_or_says_that_it_does_not():
+def test_mild_softening_converges_and_is_remembered():
     ceramic = Damage(GLASS.stiffness, jnp.asarray(0.01), jnp.asarray(0.05))
-    brittle = Damage(GLASS.stiffness, jnp.asarray(0.01), jnp.asarray(50.0))
-    film = fibre(6)
     path = jnp.linspace(0, 1, 6)[1:, None] * jnp.array([4e-3, 0.0, 0.0])
-    cell = cells.grid_cell(film, (GLASS, ceramic), plane="stress")
+    cell = cells.grid_cell(fibre(6), (GLASS, ceramic), plane="strain")
     sig, state = follow(cell, path)
     assert jnp.isfinite(sig).all()
     assert float(state.laws[1].max()) > 0.01
-    broken = cells.grid_cell(film, (brittle, ceramic), plane="stress")
-    sig, _ = follow(broken, 10 * path)
-    assert jnp.isnan(sig[-1]).all() or jnp.isfinite(sig[-1]).all()
 
 
 class Impossible(Disguised):
@@ -483,7 +478,7 @@ def test_grains_of_one_law_turn_with_it(small):
         "symmetric tangent": lambda: homogenise(
             cells.grid_cell(fibre(4), (Disguised(GLASS), EPOXY))
         ),
-        "shape .3,., expected .6,.": lambda: cells.local_fields(
+        "expected .6.; Mandel": lambda: cells.local_fields(
             cells.grid_cell(fibre(4), (EPOXY, GLASS)), jnp.zeros(3)
         ),
     }.items(),
