@@ -341,18 +341,13 @@ def test_a_step_that_is_too_large_is_cut_and_nearly_the_same():
     np.testing.assert_allclose(coarse, fine, rtol=0, atol=0.02 * abs(fine).max())
 
 
-def test_softening_converges_or_says_that_it_does_not():
+def test_mild_softening_converges_and_is_remembered():
     ceramic = Damage(GLASS.stiffness, jnp.asarray(0.01), jnp.asarray(0.05))
-    brittle = Damage(GLASS.stiffness, jnp.asarray(0.01), jnp.asarray(50.0))
-    film = fibre(6)
-    path = jnp.linspace(0, 1, 6)[1:, None] * jnp.array([4e-3, 0.0, 0.0])
-    cell = cells.grid_cell(film, (GLASS, ceramic), plane="stress")
+    path = jnp.linspace(0, 0.8, 5)[1:, None] * jnp.array([4e-3, 0.0, 0.0])
+    cell = cells.grid_cell(fibre(6), (GLASS, ceramic), plane="strain")
     sig, state = follow(cell, path)
     assert jnp.isfinite(sig).all()
     assert float(state.laws[1].max()) > 0.01
-    broken = cells.grid_cell(film, (brittle, ceramic), plane="stress")
-    sig, _ = follow(broken, 10 * path)
-    assert jnp.isnan(sig[-1]).all() or jnp.isfinite(sig[-1]).all()
 
 
 class Impossible(Disguised):
@@ -405,17 +400,18 @@ def test_a_law_for_each_voxel_is_the_same_as_grains():
     np.testing.assert_allclose(two, one, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow  # six programs to compile
 @pytest.mark.parametrize("decoder", ["tied", "positive"])
 def test_a_network_of_points_is_the_law_of_a_voxel(decoder):
     """As in two scales; a network with an unsymmetric tangent too."""
-    laws = PlaneStress(EPOXY), PlaneStress(GLASS)
+    laws = PlaneStrain(EPOXY), PlaneStrain(GLASS)
     network = cells.prnn(laws, (2, 1), key=jax.random.key(0), decoder=decoder)
     film, path = fibre(4), bent_path(3, 3)
-    cell = cells.grid_cell(film, (network, GLASS), plane="stress")
+    cell = cells.grid_cell(film, (network, GLASS), plane="strain")
     assert cell.has_symmetric_tangent == (decoder == "tied")
     sig, state = follow(cell, path)
     assert jnp.isfinite(sig).all()
-    alone = cells.grid_cell(phases(np.zeros((3, 3))), network, plane="stress")
+    alone = cells.grid_cell(phases(np.zeros((3, 3))), network, plane="strain")
     exact = follow(network, path)[0]
     np.testing.assert_allclose(follow(alone, path)[0], exact, rtol=0, atol=1e-10)
     point = eqx.filter_jit(tangent)(tight(cell), 1.1 * path[-1], state, 1.0)
@@ -437,8 +433,9 @@ def test_a_network_of_points_is_the_law_of_a_voxel(decoder):
     )
 
 
+@pytest.mark.slow  # two nested loops of Newton to compile
 def test_a_network_of_cells_remembers():
-    cell = cells.grid_cell(fibre(4), (EPOXY, GLASS), plane="stress")
+    cell = cells.grid_cell(fibre(4), (EPOXY, GLASS), plane="strain")
     network = cells.prnn(cell, 2, key=jax.random.key(1))
     path = bent_path(3, 3)
     sig, state = follow(network, path)
@@ -481,7 +478,7 @@ def test_grains_of_one_law_turn_with_it(small):
         "symmetric tangent": lambda: homogenise(
             cells.grid_cell(fibre(4), (Disguised(GLASS), EPOXY))
         ),
-        "shape .3,., expected .6,.": lambda: cells.local_fields(
+        "expected .6.; Mandel": lambda: cells.local_fields(
             cells.grid_cell(fibre(4), (EPOXY, GLASS)), jnp.zeros(3)
         ),
     }.items(),

@@ -55,6 +55,7 @@ def work(constants, path):
     return 1e3 * jnp.sum(sig[1:] * (path[1:] - path[:-1]))
 
 
+@pytest.mark.slow  # reverse mode through three steps, each with its solves
 def test_a_path_is_differentiated_in_every_constant_and_strain():
     """Yield stress, hardening, elastic constants, orientations, mean strains."""
     x = (CONSTANTS, PATH)
@@ -110,6 +111,7 @@ class Careful(J2Plasticity):
         return jnp.where(small, sig, jnp.nan), (eps, state)
 
 
+@pytest.mark.slow  # three derivatives to compile
 def test_a_step_that_is_cut_is_a_path_with_its_derivatives():
     """A law that takes small increments only; the same path, cut by hand."""
     hardening = VoceHardening(*CONSTANTS["hardening"])
