@@ -74,12 +74,20 @@ def configurations(*, num_atoms: int, count: int, seed: int) -> dict:
 
 
 def glass(*, num_atoms: int, seed: int, tolerance: float) -> dict:
-    """Quenched from T = 1 to 0 at a rate of 0.02 and brought to rest."""
+    """Quenched from T = 1 to 0 at a rate of 0.02, brought to rest, sheared a little.
+
+    The shear, in two steps, lets go first what the quench has left next to unstable.
+    """
     motion = _liquid(num_atoms, seed, 1.0, 2000)
     run = eqx.filter_jit(atoms.simulate)
     for temperature in np.linspace(1.0, 0.02, 50):
         motion, _ = run(LAW, atoms.Langevin(0.005, temperature, 2.0), motion, 200)
-    return _plain(atoms.relax(LAW, motion.atoms, tolerance=tolerance).value)
+    a = atoms.relax(LAW, motion.atoms, tolerance=tolerance).value
+    for _ in range(2):
+        tilted = a.box.at[0, 1].add(1e-3 * a.box[1, 1])
+        a = atoms.Atoms(a.positions, tilted, a.species)
+        a = atoms.relax(LAW, a, tolerance=tolerance).value
+    return _plain(a)
 
 
 def shear(*, positions, box, species, step: float, steps: int, tolerance: float):

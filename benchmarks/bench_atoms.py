@@ -50,7 +50,7 @@ def versions(args: argparse.Namespace) -> dict:
 
 def exact(args: argparse.Namespace) -> list[dict]:
     with Program("_glass.py") as ours:
-        out = ours("conservation", num_atoms=256, time_span=1.0 if args.quick else 8.0)
+        out = ours("conservation", num_atoms=256, time_span=1.0 if args.quick else 2.0)
     coarse, middle, fine = out["energy_errors"]
     row = {"what": "constant energy", "num_atoms": 256, "steps": [0.004, 0.002, 0.001]}
     order = max(abs(np.log2(coarse / middle) / 2), abs(np.log2(middle / fine) / 2))
@@ -110,6 +110,10 @@ def _path(mine: list[dict], other: list[dict], step: float) -> dict:
         "energy_difference": float(
             np.abs(energies[0, until] / energies[1, until] - 1).max()
         ),
+        "whole_path_difference": float(
+            np.abs(shear[0] - shear[1]).max() / np.abs(shear[1]).max()
+        ),
+        "events": len(falls),
         "lammps_force": max(r["force"] for r in other[:first]),
         "shear_stress": shear[0].tolist(),
         "lammps_shear_stress": shear[1].tolist(),

@@ -1,10 +1,10 @@
 """Does the exact derivative of an atomistic cell point where its average goes?
 
 Kob-Andersen, N = 200, athermal simple shear. The last load step before each shear is
-one of 1e-2. Its exact in-basin tangent, averaged over replicas, is compared with replica
-averages of what the same step answers when its end is moved by 5e-3 to both sides, in
-the six strains of the Mandel basis: cosines of the whole 6x6 matrices and of the
-gradients of the shear stress alone.
+one of 1e-2. Its exact in-basin tangent, averaged over replicas, is compared with
+replica averages of what the same step answers when its end is moved by 5e-3 to both
+sides, in the six strains of the Mandel basis: cosines of the whole 6x6 matrices and of
+the gradients of the shear stress alone.
 
     python benchmarks/plastic_derivative.py --replicas 8 --out FILE.json
 """

@@ -234,6 +234,9 @@ def arcsinh(rhs):
     return solution.value[0]
 
 
+KEY = jax.random.key(0)
+
+
 def few_atoms(rng):
     """Sixteen atoms of two species in a skew box of the plane, and their potential."""
     s = np.indices((4, 4)).reshape(2, -1).T / 4 + 0.02 * rng.normal(size=(16, 2))
@@ -243,6 +246,19 @@ def few_atoms(rng):
     law = atoms.LennardJones(epsilon + epsilon.T, sigma, 1.5)
     box, species = jnp.asarray(box), jnp.arange(16) % 2
     return law, atoms.Atoms(jnp.asarray(s), box, species)
+
+
+def moving(a):
+    """With velocities and unequal masses."""
+    masses = 1 + jnp.arange(a.num_atoms) % 2
+    velocities = 2 * a.positions
+    return atoms.Motion(a, velocities, masses.astype(velocities.dtype), KEY)
+
+
+def still(like):
+    """Five atoms of the type of a number."""
+    s = jnp.linspace(0, 0.8, 10).reshape(5, 2).astype(like.dtype)
+    return atoms.Atoms(s, jnp.eye(2, dtype=like.dtype), jnp.zeros(5, int))
 
 
 def of_atoms(function):
@@ -275,19 +291,52 @@ CASES = {
         (few_atoms,),
         differentiable=False,  # its derivative is that of a minimum: tests/atoms
     ),
+    "atoms.d2min": of_atoms(
+        lambda _, a: atoms.d2min(a, atoms.Atoms(a.positions**2, a.box, a.species), 1.6)
+    ),
     "atoms.energy": of_atoms(atoms.energy),
     "atoms.forces": of_atoms(atoms.forces),
     "atoms.from_cartesian": of_atoms(
         lambda _, a: atoms.from_cartesian(a.positions, a.box, a.species).positions
     ),
     "atoms.hessian": of_atoms(atoms.hessian),
+    "atoms.kinetic_energy": of_atoms(lambda _, a: atoms.kinetic_energy(moving(a))),
+    "atoms.kinetic_stress": of_atoms(lambda _, a: atoms.kinetic_stress(moving(a))),
     "atoms.minimum_image": Case(atoms.minimum_image, (vector((4, 3)),)),
+    "atoms.participation_ratio": Case(atoms.participation_ratio, (vector((5, 3)),)),
     "atoms.perpendicular_widths": of_atoms(
         lambda _, a: atoms.perpendicular_widths(a.box)
     ),
+    "atoms.radial_distribution": Case(
+        lambda both: atoms.radial_distribution(
+            both[1], jnp.linspace(0.5, 1.5, 5, dtype=both[1].box.dtype)
+        ),
+        (few_atoms,),
+        differentiable=False,  # it counts
+    ),
+    "atoms.set_in_motion": Case(
+        lambda key, kT: atoms.set_in_motion(key, still(kT), kT).velocities,
+        (key, number(0.5, 1.0)),
+    ),
     "atoms.shifted": of_atoms(lambda _, a: atoms.shifted(a, a.positions).positions),
+    "atoms.simulate": Case(
+        lambda both: (
+            atoms.simulate(both[0], atoms.ConstantEnergy(0.002), moving(both[1]), 3)[
+                0
+            ].velocities
+        ),
+        (few_atoms,),
+        eager=False,
+    ),
     "atoms.stress": of_atoms(atoms.stress),
+    "atoms.structure_factor": of_atoms(
+        lambda _, a: atoms.structure_factor(a, jnp.array([[1, 0], [2, 1]]))
+    ),
+    "atoms.temperature": of_atoms(lambda _, a: atoms.temperature(moving(a))),
     "atoms.volume": of_atoms(lambda _, a: atoms.volume(a)),
+    "atoms.wave_numbers": of_atoms(
+        lambda _, a: atoms.wave_numbers(a, jnp.array([[1, 0], [2, 1]]))
+    ),
     "mandel.from_tensor2": Case(mandel.from_tensor2, (vector((3, 3)),)),
     "mandel.to_tensor2": Case(mandel.to_tensor2, (vector(6),)),
     "mandel.from_tensor4": Case(mandel.from_tensor4, (vector((3, 3, 3, 3)),)),
@@ -443,6 +492,7 @@ CASES = {
         lambda c: materials.stiffness_of(materials.LinearElastic(c)), (stable,)
     ),
     "materials.tangent": Case(point(materials.tangent), (stable, vector(6))),
+    "solve.apart": Case(lambda x: solve.apart(jnp.sin, x), (vector(3),)),
     "solve.bracketed_root": Case(
         lambda a: solve.bracketed_root(
             lambda x: a - jnp.exp(x), jnp.zeros_like(a), jnp.ones_like(a)
@@ -543,23 +593,36 @@ MAKER = "makes a grid of grains with NumPy; its output is transformed"
 MATERIAL = "obeys tests/contract.py"
 CURVE = "a part of a material, transformed with it"
 NETWORK = "a module, transformed in tests/surrogates"
+PART = "says how atoms move in atoms.simulate, and is transformed with it"
 RECORD = "holds arrays, computes nothing"
 LAW = "a potential, transformed with atoms.energy and in tests/atoms"
 LOOP = "iterates with solve.lbfgs, which is transformed here"
 EXEMPT = {
+    "atoms.AbstractEnsemble": PART,
     "atoms.AbstractPair": LAW,
     "atoms.AbstractPotential": LAW,
     "atoms.Atoms": RECORD,
+    "atoms.BKS": LAW,
+    "atoms.ConstantEnergy": PART,
     "atoms.EAM": LAW,
+    "atoms.Langevin": PART,
     "atoms.LennardJones": LAW,
     "atoms.Morse": LAW,
+    "atoms.Motion": RECORD,
     "atoms.Neighbours": RECORD,
+    "atoms.NoseHoover": PART,
+    "atoms.Quench": RECORD,
     "atoms.Settled": RECORD,
+    "atoms.SoftSpheres": LAW,
     "atoms.StillingerWeber": LAW,
+    "atoms.bks_silica": LAW,
     "atoms.check": "raises on concrete values",
     "atoms.find_neighbours": "makes a list on concrete values",
     "atoms.is_current": "says yes or no",
     "atoms.kob_andersen": LAW,
+    "atoms.make_glass": LOOP,
+    "atoms.quench": LOOP,
+    "atoms.random_atoms": LOOP,
     "atoms.read_setfl": "a file",
     "atoms.relax": LOOP,
     "atoms.relax_box": LOOP,

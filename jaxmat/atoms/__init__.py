@@ -46,6 +46,8 @@ from jaxmat.atoms._rest import at_rest as at_rest
 from jaxmat.atoms._rest import born_moduli as born_moduli
 from jaxmat.atoms._rest import elastic_moduli as elastic_moduli
 from jaxmat.atoms._rest import settle as settle
+from jaxmat.atoms._silica import BKS as BKS
+from jaxmat.atoms._silica import bks_silica as bks_silica
 from jaxmat.atoms._space import minimum_image as minimum_image
 from jaxmat.atoms._space import perpendicular_widths as perpendicular_widths
 from jaxmat.atoms._stillinger_weber import StillingerWeber as StillingerWeber

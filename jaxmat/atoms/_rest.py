@@ -229,7 +229,7 @@ def settle(
     They move affinely, then down: by L-BFGS preconditioned with the factorised Hessian
     from before the step, whose first direction is the non-affine displacement to first
     order. All pairs. Not differentiable; `at_rest` is. Beyond `DENSE` coordinates
-    without the Hessian.
+    without the Hessian, and then neither events nor irregular steps are told.
 
     Args:
         law: potential.

@@ -213,6 +213,19 @@ def test_a_strain_that_is_no_number_gives_no_number():
     assert jnp.isfinite(state.positions).all()
 
 
+def test_a_box_too_narrow_for_the_cutoff_gives_no_number():
+    """The nearest image would no longer be the only one that counts."""
+    cell = small_cell()
+    state = cell.init_state()
+    width = float(atoms.perpendicular_widths(state.box)[0])
+    just, too = (jnp.diag(jnp.array([x, 1.0, 1.0])) for x in (3.21, 3.19))
+    narrowed = [
+        step(cell, F.at[0, 0].set(F[0, 0] / width), state)[0] for F in (just, too)
+    ]
+    assert jnp.isfinite(narrowed[0]).all()
+    assert jnp.isnan(narrowed[1]).all()
+
+
 def test_two_dimensions_answer_in_their_plane():
     law = atoms.LennardJones(1.0, 1.0, 1.6)
     rows = np.indices((8, 8)).reshape(2, -1).T / 8
