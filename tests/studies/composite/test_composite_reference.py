@@ -35,7 +35,7 @@ def test_random_paths_are_smooth_and_as_large_as_asked():
     wanted = 0.015 * np.sqrt(1 - np.exp(-(t**2) / 0.25**2))
     # 12000 samples: 0.6 % of a standard deviation, four times that.
     np.testing.assert_allclose(eps.std((0, 2)), wanted, rtol=0.026)
-    # Of such a process second differences are sqrt 3 steps over its length of the first.
+    # Second differences are sqrt 3 steps over the length of the process times first.
     first, second = (np.abs(np.diff(eps, n, axis=1)).mean() for n in (1, 2))
     np.testing.assert_allclose(second / first, 3**0.5 / 20 / 0.25, rtol=0.1)
 
