@@ -16,7 +16,7 @@ from jaxmat.studies.composite._loads import Strains
 from jaxmat.studies.composite._phases import fibre, matrix
 
 _PUSHES = 2000
-_GAP = 1.04  # centres at least so many diameters apart
+_GAP = 1.1  # centres at least so many diameters apart
 
 
 def composite_cell(
