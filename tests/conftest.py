@@ -28,6 +28,16 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(skip)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Every one maps some pieces of memory, and a process has 65530 of them on Linux.
+
+    Beyond, the compiler crashes; the tests of all modules together get there.
+    """
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session")
 def ebsd_dir():
     """Third-party EBSD maps, absent on a user's machine."""
