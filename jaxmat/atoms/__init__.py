@@ -18,6 +18,8 @@ from jaxmat.atoms._glass import SoftSpheres as SoftSpheres
 from jaxmat.atoms._glass import make_glass as make_glass
 from jaxmat.atoms._glass import quench as quench
 from jaxmat.atoms._glass import random_atoms as random_atoms
+from jaxmat.atoms._large import relax_large as relax_large
+from jaxmat.atoms._large import settle_large as settle_large
 from jaxmat.atoms._motion import Motion as Motion
 from jaxmat.atoms._motion import kinetic_energy as kinetic_energy
 from jaxmat.atoms._motion import kinetic_stress as kinetic_stress

@@ -14,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from jaxmat._check import JaxmatError
-from jaxmat.atoms._atoms import Atoms, volume
+from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._dynamics import Langevin, simulate
+from jaxmat.atoms._large import list_neighbours, relax_large
 from jaxmat.atoms._motion import Motion, set_in_motion
-from jaxmat.atoms._neighbours import find_neighbours
 from jaxmat.atoms._pair import AbstractPair, matrix
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import relax
@@ -26,12 +26,6 @@ from jaxmat.solve import poison
 
 STEPS = 50
 """Steps at one temperature: cooling goes down stairs as low as that."""
-
-ALL_PAIRS = 600
-"""Atoms up to which a list of neighbours takes longer than all pairs."""
-
-SKIN = 0.12
-"""Skin of the lists over the cutoff."""
 
 LISTED = 5
 """Steps between looks at a list: few atoms of a melt cross half a skin in these."""
@@ -204,9 +198,7 @@ def make_glass(
             _save(Path(path), recipe, motion, k + 1)
         if progress is not None:
             progress(k + 1, len(temperatures))
-    if neighbours is not None:
-        neighbours = _list(law, motion.atoms)
-    return relax(law, motion.atoms, neighbours).value
+    return relax_large(law, motion.atoms).value
 
 
 @eqx.filter_jit
@@ -218,13 +210,16 @@ def _block(law, recipe, motion, temperature, neighbours, steps=STEPS) -> Motion:
 def _with_lists(law, recipe, motion, temperature, neighbours):
     """A block, and its last list; what an outdated list spoils is run again."""
     temperature = jnp.asarray(temperature, motion.velocities.dtype)
-    if motion.atoms.num_atoms <= ALL_PAIRS:
+    if neighbours is None:
+        neighbours = list_neighbours(law, motion.atoms)
+    if neighbours is None:
         return _block(law, recipe, motion, temperature, None), None
 
     def run(motion, neighbours, steps):
         after = motion
         for listed in (neighbours, None):
-            listed = _list(law, motion.atoms) if listed is None else listed
+            if listed is None:
+                listed = list_neighbours(law, motion.atoms)
             after = _block(law, recipe, motion, temperature, listed, steps)
             if _is_finite(after):
                 return after, listed
@@ -246,19 +241,6 @@ def _with_lists(law, recipe, motion, temperature, neighbours):
 
 def _is_finite(motion: Motion) -> bool:
     return bool(np.isfinite(np.asarray(motion.velocities)).all())
-
-
-def _list(law, atoms):
-    skin = SKIN * float(law.cutoff)
-    reach = float(law.cutoff) + skin
-    density = atoms.num_atoms / float(volume(atoms))
-    ball = {2: math.pi, 3: 4 * math.pi / 3}[atoms.dimension] * reach**atoms.dimension
-    # The same number of columns each time, so that nothing is compiled again.
-    capacity = min(math.ceil(1.5 * density * ball) + 8, atoms.num_atoms - 1)
-    found = find_neighbours(atoms, law.cutoff, skin=skin, capacity=capacity)
-    if bool(found.overflowed):
-        found = find_neighbours(atoms, law.cutoff, skin=skin)
-    return found
 
 
 def _save(path: Path, recipe: Quench, motion: Motion, done: int) -> None:

@@ -53,13 +53,13 @@ def _pair_energy_jvp(primals, tangents):
     return value, change
 
 
-def bonds(law, atoms):
+def bonds(law, atoms, neighbours=None):
     """Cartesian differences of all ordered pairs, and their second derivatives.
 
     The second derivative in the distance vector `r` is `along r r^T + across 1`, the
     first is `across r`.
     """
-    pairs = _pairs(atoms, None)
+    pairs = _pairs(atoms, neighbours)
     x, inside = _ratio(law, atoms.box, pairs)
     slope = _reduced_slope(law, pairs)
     square = pairs.entries(1 / law.sigma**2)

@@ -60,7 +60,7 @@ def relax(
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
-    return _checked(_relax(law, atoms, neighbours, *bounds), throw)
+    return checked(_relax(law, atoms, neighbours, *bounds), throw)
 
 
 @eqx.filter_jit
@@ -104,7 +104,7 @@ def relax_box(
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
-    return _checked(_relax_box(law, atoms, *bounds), throw)
+    return checked(_relax_box(law, atoms, *bounds), throw)
 
 
 @eqx.filter_jit
@@ -129,7 +129,7 @@ def _relax_box(law, atoms, tolerance: Scalar, max_steps: Count) -> Solution:
     return Solution(moved(found.value), found.info)
 
 
-def _checked(solution: Solution, throw: bool) -> Solution:
+def checked(solution: Solution, throw: bool) -> Solution:
     if not throw:
         return solution
     value = eqx.error_if(solution.value, ~solution.info.converged, STALLED)

@@ -70,7 +70,7 @@ def test_a_quench_that_was_stopped_goes_on(tmp_path):
 
 
 def test_large_cells_with_lists_move_as_with_all_pairs(monkeypatch):
-    from jaxmat.atoms import _glass
+    from jaxmat.atoms import _glass, _large
 
     recipe = atoms.Quench((60, 40), 0.8, 0.5, 0.2, melting=0.5, dimension=2)
     motion = atoms.set_in_motion(
@@ -78,7 +78,7 @@ def test_large_cells_with_lists_move_as_with_all_pairs(monkeypatch):
     )
     exact, none = _glass._with_lists(LAW, recipe, motion, 0.5, None)
     assert none is None
-    monkeypatch.setattr(_glass, "ALL_PAIRS", 10)
+    monkeypatch.setattr(_large, "ALL_PAIRS", 10)
     listed, neighbours = _glass._with_lists(LAW, recipe, motion, 0.5, None)
     assert neighbours is not None
     # Rounding of fifty steps, and paths that diverge.
