@@ -56,14 +56,55 @@ def fit_paths(
     Raises:
         JaxmatError: as `training.fit`, and where a path has NaN.
     """
-    build_key, batch_key, fit_key = jax.random.split(key, 3)
-    scale = float(np.std(paths.sig))
-    material = build(model, scale, key=build_key)
-    num_paths = len(paths.eps)
+    build_key, *_ = jax.random.split(key, 3)
+    material = build(model, float(np.std(paths.sig)), key=build_key)
+    return fit_material(
+        material,
+        paths,
+        validation,
+        learning_rate=model.learning_rate,
+        num_steps=model.num_steps,
+        key=key,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def fit_material(
+    material: AbstractMaterial,
+    paths: Paths,
+    validation: Paths,
+    *,
+    learning_rate: float,
+    num_steps: int,
+    key: Key[Array, ""],
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Solution:
+    """Train any material in the plane on load paths, as `fit_paths` does.
+
+    Args:
+        material: where to start.
+        paths: to learn from.
+        validation: to choose among the `REVIEWS` states of the training.
+        learning_rate: of Adam, at the beginning; it falls to zero as a cosine.
+        num_steps: of the optimiser.
+        key: random key of batches and dropout.
+        checkpoint: folder for the state of the training, to go on after a stop.
+        progress: a bar on standard error.
+
+    Returns:
+        `Solution` with the material and a `Progress`.
+
+    Raises:
+        JaxmatError: as `training.fit`, and where a path has NaN.
+    """
+    _, batch_key, fit_key = jax.random.split(key, 3)
+    scale, num_paths = float(np.std(paths.sig)), len(paths.eps)
     batch = min(BATCH, num_paths)
-    epochs = -(-model.num_steps // (num_paths // batch))
+    epochs = -(-num_steps // (num_paths // batch))
     batches = training.Batches(paths, batch, epochs, batch_key)
-    rate = optax.cosine_decay_schedule(model.learning_rate, len(batches))
+    rate = optax.cosine_decay_schedule(learning_rate, len(batches))
     return training.fit(
         _Loss(scale),
         material,

@@ -1,6 +1,7 @@
 """Models of the composite, their training on load paths, and their errors."""
 
 from jaxmat.studies.composite._learn import error_on as error_on
+from jaxmat.studies.composite._learn import fit_material as fit_material
 from jaxmat.studies.composite._learn import fit_paths as fit_paths
 from jaxmat.studies.composite._learn import predict as predict
 from jaxmat.studies.composite._learn import predict_with_dropout as predict_with_dropout

@@ -1,0 +1,189 @@
+"""Gauss and Newton's method for networks whose every answer takes a simulation.
+
+Stress along a path depends on the weights through the strains that the boxes see, and
+boxes know the derivative of their stress. So one walk along the paths gives all
+residuals and all their derivatives, and a step of Levenberg and Marquardt needs one
+walk. The derivative is that within a basin: at shears up to 5 % it points where the
+average over replicas goes (cosine above 0.95, `benchmarks/plastic_derivative.py`).
+Where a step does not lower the error, which jumps from basin to basin can cause, it is
+taken back and the next one is shorter.
+
+References:
+    Marquardt (1963), SIAM J. Appl. Math. 11, 431-441.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Key
+from tqdm import tqdm
+
+from jaxmat._check import JaxmatError
+from jaxmat.cells import PRNN
+from jaxmat.materials import follow
+from jaxmat.solve import Solution
+
+NOISE = 0.1
+"""Standard deviation of one residual, over that of the stress."""
+
+PRIOR = 0.3
+"""Standard deviation of a weight around where the training begins."""
+
+ENOUGH = 1e-3
+"""Share of the loss that a step has to take off, or the training is over."""
+
+
+class Trace(NamedTuple):
+    """What a training did.
+
+    Attributes:
+        losses: of every walk along the paths; refused steps included.
+        accepted: which of them were.
+        walks: along the paths, with derivatives.
+    """
+
+    losses: list[float]
+    accepted: list[bool]
+    walks: int
+
+
+def fit_network(
+    network: PRNN,
+    eps: Float[Array | np.ndarray, "paths steps 3"],
+    sig: Float[Array | np.ndarray, "paths steps 3"],
+    *,
+    key: Key[Array, ""],
+    max_walks: int = 30,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Solution:
+    """Fit encoder and decoder of a network to stresses along paths.
+
+    The loss is the sum of the squared residuals over `NOISE` times the standard
+    deviation of the stress, and of the squared changes of weights over `PRIOR`.
+
+    Args:
+        network: where to begin.
+        eps: Mandel strain.
+        sig: Mandel stress.
+        key: chooses the boxes that the network begins every path with; the same in
+            every walk.
+        max_walks: bound on the walks along the paths.
+        checkpoint: file (`.npz`) to go on from after a stop.
+        progress: a bar on standard error.
+
+    Returns:
+        `Solution` with the network and a `Trace`.
+
+    Raises:
+        JaxmatError: if the network as it is gives NaN, or the file is of another
+            network.
+    """
+    keys, scale = jax.random.split(key, len(eps)), NOISE * float(np.std(sig))
+    start, unravel = ravel_pytree((network.encoder, network.weights))
+    strains, wanted = jnp.asarray(eps), jnp.asarray(sig)
+
+    def with_weights(flat) -> PRNN:
+        return eqx.tree_at(lambda n: (n.encoder, n.weights), network, unravel(flat))
+
+    @jax.jit
+    def walk(flat):
+        def one(flat, eps, key):
+            now = with_weights(flat)
+            found = follow(now, eps, state=now.init_state(key))
+            return found, found
+
+        slope, found = jax.vmap(jax.jacfwd(one, has_aux=True), (None, 0, 0))(
+            flat, strains, keys
+        )
+        residual = ((found - wanted) / scale).ravel()
+        return residual, slope.reshape(residual.size, -1) / scale
+
+    def loss(flat, residual):
+        return float(residual @ residual + np.sum(((flat - start) / PRIOR) ** 2))
+
+    state = _load(checkpoint, start)
+    if state is None:
+        residual, slope = map(np.asarray, walk(start))
+        state = _State(np.asarray(start), residual, slope, 1e-2, [], [])
+        if not np.isfinite(residual).all():
+            raise JaxmatError(
+                "the network as it is gives NaN on these paths; take smaller strains, "
+                "or boxes of more atoms."
+            )
+        state = state.after(loss(state.flat, residual), True)
+    bar = tqdm(total=max_walks, initial=len(state.losses), disable=not progress)
+    while len(state.losses) < max_walks:
+        best = min(state.losses)
+        trial = state.flat + state.step((state.flat - start) / PRIOR)
+        residual, slope = map(np.asarray, walk(trial))
+        value = loss(trial, residual)
+        if value < best:
+            state = state._replace(flat=trial, residual=residual, slope=slope)
+        state = state.after(value, value < best)
+        _save(checkpoint, state)
+        bar.update()
+        bar.set_postfix(loss=f"{min(state.losses):.4g}", damping=f"{state.damping:.1g}")
+        if state.stands_still or best * (1 - ENOUGH) < value < best:
+            break
+    bar.close()
+    trace = Trace(state.losses, state.accepted, len(state.losses))
+    return Solution(with_weights(jnp.asarray(state.flat)), trace)
+
+
+class _State(NamedTuple):
+    flat: np.ndarray  # weights
+    residual: np.ndarray
+    slope: np.ndarray  # of the residual
+    damping: float
+    losses: list[float]
+    accepted: list[bool]
+
+    @property
+    def stands_still(self) -> bool:
+        return self.damping > 1e4
+
+    def step(self, from_prior: np.ndarray) -> np.ndarray:
+        """Down the linearised loss, shortened by the damping."""
+        curvature = self.slope.T @ self.slope + np.eye(len(self.flat)) / PRIOR**2
+        down = -(self.slope.T @ self.residual + from_prior / PRIOR)
+        damped = curvature + self.damping * np.diag(np.diag(curvature))
+        return np.linalg.solve(damped, down)
+
+    def after(self, value: float, accepted: bool) -> "_State":
+        damping = self.damping / 3 if accepted else 4 * self.damping
+        return self._replace(
+            damping=damping,
+            losses=[*self.losses, value],
+            accepted=[*self.accepted, accepted],
+        )
+
+
+def _save(path, state: _State) -> None:
+    if path is None:
+        return
+    beside = Path(path).with_name(Path(path).name + ".part.npz")
+    np.savez(beside, **state._asdict())
+    beside.replace(path)
+
+
+def _load(path, start) -> _State | None:
+    if path is None or not Path(path).exists():
+        return None
+    with np.load(path) as file:
+        stored = {name: file[name] for name in file.files}
+    if stored["flat"].shape != start.shape:
+        raise JaxmatError(
+            f"`{path}` is of a network with {stored['flat'].size} weights, this one "
+            f"has {start.size}; give another path."
+        )
+    stored["losses"] = stored["losses"].tolist()
+    stored["accepted"] = stored["accepted"].tolist()
+    stored["damping"] = float(stored["damping"])
+    return _State(**stored)

@@ -1,0 +1,56 @@
+"""Load paths of a glass in its plane: there and back, straight on, and wandering."""
+
+import numpy as np
+from jaxtyping import Float
+
+Strains = Float[np.ndarray, "paths steps 3"]
+
+STEP = 2e-3
+"""Norm of the strain in one step of a straight path."""
+
+STEPS = 72
+
+_SHEARS = np.array([[2**-0.5, -(2**-0.5), 0.0], [0.0, 0.0, 1.0]])
+"""Two shears of unit norm: along the axes, and between them."""
+
+
+def cyclic_paths() -> Strains:
+    """Two shears: up, as far to the other side, and back to no strain at all."""
+    quarter = STEPS // 4
+    turns = np.concatenate([np.ones(quarter), -np.ones(2 * quarter), np.ones(quarter)])
+    return STEP * np.cumsum(turns)[:, None] * _SHEARS[:, None]
+
+
+def monotonic_paths() -> Strains:
+    """Two shears, each to both sides, straight on for half as many steps as a cycle.
+
+    They go on at the same strain for the other half, so that all paths are as long.
+    """
+    length = STEP * np.minimum(np.arange(1, STEPS + 1), STEPS // 2)
+    both = np.concatenate([_SHEARS, -_SHEARS])
+    return length[:, None] * both[:, None]
+
+
+def random_paths(seed: int, count: int) -> Strains:
+    """Smooth random paths from zero: mostly shear, a little change of area.
+
+    Each component is a Gaussian process of the step with a squared-exponential
+    covariance over a quarter of the path, conditioned on zero strain at the start, as
+    in `composite.gaussian_process_paths`.
+
+    Args:
+        seed: of the paths.
+        count: paths.
+
+    Returns:
+        Mandel strain in the plane at the end of every step.
+    """
+    rng = np.random.default_rng(seed)
+    t = np.arange(STEPS + 1) / STEPS
+    covariance = np.exp(-((t[:, None] - t) ** 2) / (2 * 0.25**2))
+    covariance = covariance[1:, 1:] - covariance[1:, :1] @ covariance[:1, 1:]
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    modes = np.array([[2**-0.5, 2**-0.5, 0.0], *_SHEARS])
+    sizes = np.array([0.003, 0.02, 0.02])
+    return (root @ rng.normal(size=(count, STEPS, 3))) * sizes @ modes

@@ -1,0 +1,68 @@
+"""Networks whose points are small boxes of atoms."""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Key, PyTree
+
+from jaxmat import cells
+from jaxmat.atoms import Atoms
+from jaxmat.cells import PRNN
+from jaxmat.materials import PlaneStrain, SmallStrain
+from jaxmat.studies.glass._solids import bonds, stiffened
+
+COUNTS = (6, 2)
+"""Boxes of the matrix and of inclusions: a quarter, as in the solid."""
+
+
+def box_network(
+    boxes: Sequence[Atoms], *, counts: tuple[int, int] = COUNTS, key: Key[Array, ""]
+) -> PRNN:
+    """A material made of boxes of the matrix and of inclusions, not trained.
+
+    Its encoder is the identity and all boxes count alike: Taylor's average of them.
+
+    Args:
+        boxes: of the matrix, at rest, atoms in the same order (`make_cells`); every
+            point begins with one of them, chosen by the key of `init_state`.
+        counts: points of matrix and of inclusion.
+        key: random key; without scatter of the weights it changes nothing.
+
+    Returns:
+        A PRNN of three strain components, its stress in the unit of the potential.
+    """
+    law = bonds()
+    hard = [stiffened(box) for box in boxes]
+    points = [
+        PlaneStrain(SmallStrain(cells.atomistic_cell(law, some)))
+        for some in (boxes, hard)
+    ]
+    return cells.prnn(points, counts, key=key, scatter=0.0)
+
+
+@eqx.filter_jit
+def predict(
+    network: PRNN, eps: Float[Array, "paths steps 3"], keys: Key[Array, " paths"]
+) -> tuple[Float[Array, "paths steps 3"], Float[Array, " paths"]]:
+    """Stress along every path, begun with boxes chosen by its key.
+
+    Returns:
+        Mandel stress, and the gradients of the energy that were evaluated for it, in
+        all boxes together.
+    """
+
+    def one(eps, key):
+        def step(state, target):
+            sig, state = network.update(target, state, 1.0)
+            return state, sig
+
+        state, sig = jax.lax.scan(step, network.init_state(key), eps)
+        return sig, evaluations(state)
+
+    return jax.vmap(one)(eps, keys)
+
+
+def evaluations(states: PyTree) -> Array:
+    """Gradients of the energy evaluated so far in all boxes of a network."""
+    return sum(state.evaluations.sum() for state in states)
