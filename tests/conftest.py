@@ -10,6 +10,10 @@ if not SLOW:
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
 
+# Factors of some hundred unknowns: OpenBLAS's threads only wait for each other, twenty
+# times as long as one takes, where cores are shared.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import jax
 import pytest
 

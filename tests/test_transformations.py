@@ -626,6 +626,8 @@ EXEMPT = {
     "atoms.read_setfl": "a file",
     "atoms.relax": LOOP,
     "atoms.relax_box": LOOP,
+    "atoms.relax_large": "lists and factors on concrete values",
+    "atoms.settle_large": "lists and factors on concrete values",
     "atoms.settle": LOOP,
     "atoms.wahnstrom": LAW,
     "atoms.wca": LAW,

@@ -62,8 +62,7 @@ class SparseFactor:
     back, and is compiled once for all that this object factorises.
     """
 
-    def __init__(self):
-        self._factor = None
+    _factor: scipy.sparse.linalg.SuperLU
 
     def factorise(
         self, law: AbstractPair, atoms: Atoms, neighbours: Neighbours | None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat import cells
@@ -54,7 +55,7 @@ def predict(
 
     def one(eps, key):
         def step(state, target):
-            sig, state = network.update(target, state, 1.0)
+            sig, state = network.update(target, state, jnp.ones(()))
             return state, sig
 
         state, sig = jax.lax.scan(step, network.init_state(key), eps)
@@ -65,4 +66,4 @@ def predict(
 
 def evaluations(states: PyTree) -> Array:
     """Gradients of the energy evaluated so far in all boxes of a network."""
-    return sum(state.evaluations.sum() for state in states)
+    return jnp.sum(jnp.stack([jnp.sum(state.evaluations) for state in states]))

@@ -1,0 +1,174 @@
+"""All that the study needs from simulation: solids, boxes, and runs of the solids.
+
+One file each in a folder, so that work that was stopped goes on and several processes
+share it; then one HDF5 file of all runs.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxmat._check import JaxmatError
+from jaxmat.atoms import Atoms
+from jaxmat.io import Quantity, atomic_path, read_hdf5, write_hdf5
+from jaxmat.studies.glass._loads import cyclic_paths, monotonic_paths, random_paths
+from jaxmat.studies.glass._reference import load_solid
+from jaxmat.studies.glass._solids import bonds, make_solid
+
+KINDS = ("random", "cyclic", "monotonic")
+
+SOLIDS, NUM_ATOMS = 8, 2000
+
+TRAINING, VALIDATION = 40, 4
+"""Random paths, the first to learn from."""
+
+
+class Runs(NamedTuple):
+    """Solids along paths of strain.
+
+    Attributes:
+        eps: Mandel strain in the plane.
+        sig: Mandel stress per undeformed area, in the unit of the potential.
+        kind: number in `KINDS`.
+        number: of the path among its kind.
+        solid: which of the eight.
+        events: searches that ended in another minimum.
+        evaluations: gradients of the energy.
+    """
+
+    eps: Float[np.ndarray, "runs steps 3"]
+    sig: Float[np.ndarray, "runs steps 3"]
+    kind: Int[np.ndarray, " runs"]
+    number: Int[np.ndarray, " runs"]
+    solid: Int[np.ndarray, " runs"]
+    events: Int[np.ndarray, " runs"]
+    evaluations: Int[np.ndarray, " runs"]
+
+    def of(self, kind: str, numbers: slice = slice(None)) -> "Runs":
+        """Runs of one kind in the order of their paths, those numbers only."""
+        rows = np.flatnonzero(self.kind == KINDS.index(kind))
+        rows = rows[np.lexsort((self.solid[rows], self.number[rows]))]
+        wanted = np.arange(1 + self.number[rows].max(initial=-1))[numbers]
+        rows = rows[np.isin(self.number[rows], wanted)]
+        return Runs(*(x[rows] for x in self))
+
+
+def jobs() -> Iterator[tuple[str, int, int, Float[np.ndarray, "steps 3"]]]:
+    """Kind, number, solid and strain of all 64 runs: those that a test needs first.
+
+    Random paths each on one solid, cycles each on all of them.
+    """
+    random = random_paths(0, TRAINING + VALIDATION)
+    cycles, straight = cyclic_paths(), monotonic_paths()
+    few = 4
+    yield from (("random", k, k % SOLIDS, random[k]) for k in range(few))
+    for solid in range(SOLIDS):
+        yield from (("cyclic", k, solid, path) for k, path in enumerate(cycles))
+    last = range(TRAINING, TRAINING + VALIDATION)
+    yield from (("random", k, k % SOLIDS, random[k]) for k in last)
+    yield from (("monotonic", k, k, path) for k, path in enumerate(straight))
+    yield from (("random", k, k % SOLIDS, random[k]) for k in range(few, TRAINING))
+
+
+def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> None:
+    """Make the solids and take them along all paths; what is there stays.
+
+    About three hours on a core. A line on standard output for each.
+
+    Args:
+        folder: of the files, made if it is missing.
+        part: which share of the work is this process's.
+        parts: of how many.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(part, SOLIDS, parts):
+        path = folder / f"solid-{k}.npz"
+        if not path.exists():
+            solid = make_solid(k, num_atoms=NUM_ATOMS, path=folder / f"quench-{k}.npz")
+            save_atoms(path, solid)
+            print(path.name, flush=True)
+    for kind, number, k, eps in list(jobs())[part::parts]:
+        path = folder / f"run-{kind}-{number}-{k}.npz"
+        if path.exists():
+            continue
+        while not (folder / f"solid-{k}.npz").exists():
+            time.sleep(10)  # another process is at it
+        run = load_solid(bonds(), load_atoms(folder / f"solid-{k}.npz"), eps)
+        _save(path, **run._asdict())
+        print(path.name, run.events, run.evaluations, flush=True)
+
+
+def gather_runs(folder: str | os.PathLike) -> Runs:
+    """All runs of a folder.
+
+    Raises:
+        JaxmatError: if one is missing.
+    """
+    rows = []
+    for kind, number, solid, _ in jobs():
+        path = Path(folder) / f"run-{kind}-{number}-{solid}.npz"
+        if not path.exists():
+            raise JaxmatError(f"`{path}` is missing; finish `make_runs` first.")
+        with np.load(path) as file:
+            rows.append(
+                (
+                    file["eps"],
+                    file["sig"],
+                    KINDS.index(kind),
+                    number,
+                    solid,
+                    int(file["events"]),
+                    int(file["evaluations"]),
+                )
+            )
+    return Runs(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def write_runs(path: str | os.PathLike, runs: Runs) -> None:
+    """Write runs into one HDF5 file."""
+    units = {"sig": "epsilon/sigma^2"}
+    items = {k: Quantity(v, units.get(k, "")) for k, v in runs._asdict().items()}
+    write_hdf5(path, items, command="jaxmat.studies.glass.make_runs")
+
+
+def read_runs(path: str | os.PathLike) -> Runs:
+    """Read a file of `write_runs`.
+
+    Returns:
+        The runs, in the order of `jobs`.
+
+    Raises:
+        JaxmatError: as `io.read_hdf5`, or if the file holds something else.
+    """
+    stored = read_hdf5(path).items
+    items = {k: v.value for k, v in stored.items() if isinstance(v, Quantity)}
+    if set(items) != set(Runs._fields):
+        raise JaxmatError(
+            f"`{path}` holds {sorted(stored)}, not the runs of a glass; give a file of "
+            "`write_runs`."
+        )
+    return Runs(*(np.asarray(items[name]) for name in Runs._fields))
+
+
+def save_atoms(path: str | os.PathLike, atoms: Atoms) -> None:
+    """One configuration, or several with a leading axis, as `.npz`."""
+    _save(path, positions=atoms.positions, box=atoms.box, species=atoms.species)
+
+
+def load_atoms(path: str | os.PathLike) -> Atoms:
+    """What `save_atoms` wrote."""
+    with np.load(path) as file:
+        names = ("positions", "box", "species")
+        return Atoms(*(jnp.asarray(file[name]) for name in names))
+
+
+def _save(path, **arrays) -> None:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
