@@ -42,7 +42,8 @@ def test_a_hessian_that_is_indefinite_is_shifted(glass):
     torn = atoms.Atoms(glass.positions + 0.02 * s, glass.box, glass.species)
     shift, _ = _large.SparseFactor().factorise(LAW, torn, None)
     least = np.linalg.eigvalsh(np.asarray(atoms.hessian(LAW, torn)).reshape(240, 240))
-    assert least[0] < -1 and shift > -least[0]
+    assert least[0] < -1
+    assert shift > -least[0]
 
 
 def test_a_search_outlives_the_list_it_began_with(monkeypatch):
@@ -63,7 +64,8 @@ def test_a_step_of_a_large_box_ends_where_that_of_a_small_one_does(glass, monkey
     small = atoms.settle(LAW, glass, F @ glass.box)
     as_if_large(monkeypatch)
     large = atoms.settle_large(LAW, glass, F @ glass.box)
-    assert bool(large.info.converged) and not bool(large.event | small.event)
+    assert bool(large.info.converged)
+    assert not bool(large.event | small.event)
     assert int(large.info.num_steps) < 60  # a hundred and more without the factor
     # Forces of 1e-10 over modes of stiffness 0.1 and more.
     np.testing.assert_allclose(large.atoms.positions, small.atoms.positions, atol=1e-9)

@@ -1,6 +1,7 @@
 """A glass with stiff inclusions, and networks of small boxes of atoms for it."""
 
 from jaxmat.studies.glass._data import KINDS as KINDS
+from jaxmat.studies.glass._data import NUM_ATOMS as NUM_ATOMS
 from jaxmat.studies.glass._data import Runs as Runs
 from jaxmat.studies.glass._data import gather_runs as gather_runs
 from jaxmat.studies.glass._data import load_atoms as load_atoms
