@@ -31,6 +31,9 @@ def atomic_stress(law: AbstractPair, atoms: Atoms) -> Float[Array, "atoms d d"]:
         law: pair potential.
         atoms: any configuration.
 
+    Returns:
+        Symmetric tensors in the potential's energy per volume.
+
     References:
         Thompson, Plimpton & Mattson (2009), J. Chem. Phys. 131, 154107.
     """
