@@ -35,6 +35,91 @@ def _only(section: str, key: str, **wanted):
     return value
 
 
+def _largest(what: str, *keys: str):
+    def value(rows):
+        found = pick(rows, "rest", what=what)
+        return max(found[0][key] for key in keys) if found else None
+
+    return value
+
+
+def _ratio(key: str, of: str, **wanted):
+    def value(rows):
+        found = pick(rows, "rest", **wanted)
+        return found[0][key] / found[0][of] if found else None
+
+    return value
+
+
+def _rest(name: str, claim: str, bar: float, value) -> Bar:
+    return Bar(f"atoms-{name}", "rest", claim, "<=", bar, value)
+
+
+def _both(name: str, claim: str) -> Bar:
+    keys = (f"{name}_forward", f"{name}_reverse")
+    text = f"derivative of the stress of a glass in {claim}, forward and reverse, "
+    text += "against minimising again, relative"
+    return _rest(f"derivative-{name}", text, 1e-6, _largest("glass", *keys))
+
+
+AT_REST = (
+    _rest(
+        "modulus",
+        "moduli of a KA glass of 256 atoms against central differences, relative",
+        1e-6,
+        _largest("glass", "modulus"),
+    ),
+    _both("strain", "the mean deformation"),
+    _both("sigma", "all sigma"),
+    _both("epsilon", "all epsilon"),
+    _rest(
+        "stress",
+        "stress against differences of the energy, relative",
+        1e-6,
+        _largest("glass", "stress"),
+    ),
+    _rest(
+        "memory",
+        "memory of the moduli without the Hessian over that of one gradient, N = 256",
+        3.0,
+        _ratio("without_hessian", "gradient", what="memory"),
+    ),
+    _rest(
+        "step",
+        "quasi-static step of 200 atoms to 1e-8, median CPU milliseconds",
+        20.0,
+        _largest("times", "step_ms"),
+    ),
+    _rest(
+        "tangent-factorisations",
+        "Hessians factorised for all nine columns of the tangent of 200 atoms",
+        1.0,
+        _largest("times", "factorisations"),
+    ),
+    _rest(
+        "tangent",
+        "CPU time of that tangent, moments of the bonds and substitutions included, "
+        "over that of its Hessian and factorisation alone, median",
+        1.0,
+        _largest("times", "tangent_ratio"),
+    ),
+    _rest(
+        "r5",
+        "Lennard-Jones fcc: energy, C11, C12, C44, largest relative error",
+        1e-5,
+        _largest("fcc", "energy", "C11", "C12", "C44"),
+    ),
+    _rest(
+        "r6",
+        "silicon: lattice constant, energy, moduli, largest relative error",
+        1e-6,
+        _largest(
+            "silicon",
+            *("a0", "E_per_atom", "C11", "C12", "C44_relaxed", "C44_unrelaxed"),
+        ),
+    ),
+)
+
 BARS = (
     *(
         _speed(cells, n, dtype, bar)
@@ -81,6 +166,7 @@ BARS = (
         1e-8,
         _only("exact", "return_error", what="constant energy"),
     ),
+    *AT_REST,
     Bar(
         "atoms-gpu",
         "gpu",

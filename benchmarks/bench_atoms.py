@@ -1,11 +1,12 @@
-"""Atoms: agreement with LAMMPS, conservation laws, and atom-steps per CPU second.
+"""Atoms: agreement with LAMMPS, exactness, and atom-steps per CPU second.
 
     python benchmarks/bench_atoms.py --quick
-    python benchmarks/bench_atoms.py --lammps-python A --lammps-library L
+    python benchmarks/bench_atoms.py --lammps-python A --lammps-library L \
+        --torch-sim-python T
 
 Kob-Andersen atoms at density 1.2, cutoff 2.5. One pinned core; CPU seconds of the
 process, so that a busy machine does not count. The last line of standard output is the
-result as JSON. How to set LAMMPS up is in `benchmarks/README.md`.
+result as JSON. How to set other programs up is in `benchmarks/README.md`.
 """
 
 import argparse
@@ -19,9 +20,10 @@ from _serve import Program
 
 COMMAND = "python benchmarks/bench_atoms.py"
 OUTPUT = RESULTS / "atoms.json"
-SECTIONS = ("exact", "lammps", "speed")
+SECTIONS = ("exact", "rest", "lammps", "speed")
 TOLERANCE = 1e-10
 RUNS = 5
+BIG_CRYSTAL = {"repeats": 10, "cutoff": 7.7}
 
 
 def lammps(args: argparse.Namespace) -> Program:
@@ -45,6 +47,9 @@ def versions(args: argparse.Namespace) -> dict:
     if args.lammps_python:
         with lammps(args) as program:
             out |= program("version")
+    if args.torch_sim_python:
+        with Program("_torch_sim.py", python=args.torch_sim_python) as program:
+            out |= program("version")
     return out
 
 
@@ -55,6 +60,23 @@ def exact(args: argparse.Namespace) -> list[dict]:
     row = {"what": "constant energy", "num_atoms": 256, "steps": [0.004, 0.002, 0.001]}
     order = max(abs(np.log2(coarse / middle) / 2), abs(np.log2(middle / fine) / 2))
     return [row | out | {"order_ratio": float(max(order, 1 / order))}]
+
+
+def rest(args: argparse.Namespace) -> list[dict]:
+    """Atoms at rest: derivatives, memory, quasi-static steps; crystals."""
+    rows = []
+
+    def measure(what: str, task: str, **arguments) -> None:
+        with Program("_at_rest.py") as program:
+            rows.append({"what": what} | arguments | program(task, **arguments))
+
+    measure("glass", "derivatives", num_atoms=60 if args.quick else 256, seed=0)
+    measure("memory", "memory", num_atoms=256)
+    measure("times", "times", num_atoms=200, seed=0, steps=3 if args.quick else 50)
+    size = {"repeats": 6, "cutoff": 4.6} if args.quick else BIG_CRYSTAL
+    measure("fcc", "fcc", **size)
+    measure("silicon", "silicon")
+    return rows
 
 
 def compare(args: argparse.Namespace) -> list[dict]:
@@ -133,6 +155,8 @@ def speed(args: argparse.Namespace) -> list[dict]:
                 liquid = ours("start", num_atoms=n)
             rate = few * n * steps / found["seconds"] / 1e6
             rows.append({"program": "jaxmat", **shape, "million_per_s": rate, **found})
+            if args.torch_sim_python:
+                rows.append(torch_sim(args, shape, liquid))
         others = 200 if args.quick else 4000
         with Program("_jax_md.py") as program:
             found = program("speed", **liquid, steps=others // 4, runs=2)
@@ -151,7 +175,16 @@ def speed(args: argparse.Namespace) -> list[dict]:
     return rows
 
 
-MEASURES = {"exact": exact, "lammps": compare, "speed": speed}
+def torch_sim(args: argparse.Namespace, shape: dict, liquid: dict) -> dict:
+    steps = 2 if args.quick else 20
+    with Program("_torch_sim.py", python=args.torch_sim_python) as program:
+        wanted = {key: shape[key] for key in ("cells", "dtype")}
+        found = program("speed", **liquid, **wanted, steps=steps, runs=2)
+    rate = shape["cells"] * shape["num_atoms"] * steps / found["seconds"] / 1e6
+    return {"program": "torch-sim", **shape, "million_per_s": rate, **found}
+
+
+MEASURES = {"exact": exact, "rest": rest, "lammps": compare, "speed": speed}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -160,6 +193,7 @@ def main(argv: list[str] | None = None) -> None:
     options.add_argument(
         "--lammps-library", default="", help="folder of its libmpi, ENV/lib"
     )
+    options.add_argument("--torch-sim-python", help="interpreter that has torch-sim")
     args = options.parse_args(argv)
     record(args, OUTPUT, versions(args), lambda x: MEASURES[x](args), BARS, COMMAND)
 

@@ -282,6 +282,7 @@ CASES = {
         (few_atoms,),
         differentiable=False,  # its derivative is that of a minimum: tests/atoms
     ),
+    "atoms.atomic_stress": of_atoms(atoms.atomic_stress),
     "atoms.born_moduli": of_atoms(atoms.born_moduli),
     "atoms.box_slope": of_atoms(atoms.box_slope),
     "atoms.cartesian": of_atoms(lambda _, a: atoms.cartesian(a)),
@@ -329,6 +330,9 @@ CASES = {
         eager=False,
     ),
     "atoms.stress": of_atoms(atoms.stress),
+    "atoms.stress_field": of_atoms(
+        lambda law, a: atoms.stress_field(law, a, (4, 3), 0.5)
+    ),
     "atoms.structure_factor": of_atoms(
         lambda _, a: atoms.structure_factor(a, jnp.array([[1, 0], [2, 1]]))
     ),

@@ -53,6 +53,8 @@ from jaxmat.atoms._silica import bks_silica as bks_silica
 from jaxmat.atoms._space import minimum_image as minimum_image
 from jaxmat.atoms._space import perpendicular_widths as perpendicular_widths
 from jaxmat.atoms._stillinger_weber import StillingerWeber as StillingerWeber
+from jaxmat.atoms._stress_field import atomic_stress as atomic_stress
+from jaxmat.atoms._stress_field import stress_field as stress_field
 from jaxmat.atoms._structure import d2min as d2min
 from jaxmat.atoms._structure import participation_ratio as participation_ratio
 from jaxmat.atoms._structure import radial_distribution as radial_distribution

@@ -21,7 +21,7 @@ from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, cartesian, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours, find_neighbours
 from jaxmat.atoms._pair import AbstractPair
-from jaxmat.atoms._pair_sum import bonds
+from jaxmat.atoms._pair_sum import listed_bonds
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import MAX_STEPS, checked, tolerance_for
 from jaxmat.atoms._rest import EVENT, ROUND, Settled
@@ -102,7 +102,7 @@ class SparseFactor:
 @eqx.filter_jit
 def _blocks(law, atoms, neighbours):
     """Second derivatives of the energy of every ordered pair, (atoms, others, d, d)."""
-    r, along, across = bonds(law, atoms, neighbours)
+    r, along, across = listed_bonds(law, atoms, neighbours)
     r = jnp.stack(r, axis=-1)
     eye = jnp.eye(r.shape[-1], dtype=r.dtype)
     outer = r[..., :, None] * r[..., None, :]

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
 from jaxmat.atoms._neighbours import only_if_current
-from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, pair_energy
+from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, by_rows, pair_energy
 from jaxmat.atoms._potential import AbstractPotential
 
 
@@ -98,25 +98,42 @@ class AbstractPair(AbstractPotential):
     def hessian(self, atoms):
         """Assembled from the pairs."""
         n, d = atoms.positions.shape
-        r, along, across = bonds(self, atoms)
+        found = by_rows(lambda rows: _stiffnesses(self, atoms, rows), n)
         # What an atom feels from itself is minus what it feels from all others.
-        own = jnp.eye(n, dtype=along.dtype)
-        blocks = [[own] * d for _ in range(d)]
-        for i, k in itertools.combinations_with_replacement(range(d), 2):
-            block = along * r[i] * r[k] + (across if i == k else 0.0)
-            block = own * jnp.sum(block, axis=1) - block
-            blocks[i][k] = blocks[k][i] = block
-        rows = [jnp.stack(row, axis=-1) for row in blocks]
+        own = jnp.eye(n, dtype=atoms.positions.dtype)
+        blocks = {k: own * jnp.sum(x, axis=1) - x for k, x in found.items()}
+        rows = [jnp.stack([blocks[_key(i, k)] for k in range(d)], -1) for i in range(d)]
         return jnp.stack(rows, axis=1).reshape(n * d, n * d)
+
+    @full_precision
+    def hessian_product(self, atoms, u):
+        """Assembled from the pairs, and forgotten."""
+        n, d = atoms.positions.shape
+        columns = jnp.concatenate([u, jnp.ones((n, 1), u.dtype)], axis=1)
+
+        def of(rows):
+            force = [jnp.zeros(len(rows), u.dtype)] * d
+            for (i, k), block in _stiffnesses(self, atoms, rows).items():
+                felt = block @ columns
+                felt = felt[:, -1:] * u[rows] - felt[:, :-1]
+                force[i] = force[i] + felt[:, k]
+                if i != k:
+                    force[k] = force[k] + felt[:, i]
+            return jnp.stack(force, axis=1)
+
+        return by_rows(of, n)
 
     @full_precision
     def mixed(self, atoms):
         """Assembled from the pairs."""
         d = range(atoms.dimension)
-        r, along, across = bonds(self, atoms)
-        cubic = _moments(along, r, 3, axis=1)
-        linear = _moments(across, r, 1, axis=1)
-        eye = jnp.eye(atoms.dimension, dtype=along.dtype)
+
+        def of(rows):
+            r, along, across = bonds(self, atoms, rows)
+            return _moments(along, r, 3), _moments(across, r, 1)
+
+        cubic, linear = by_rows(of, atoms.num_atoms)
+        eye = jnp.eye(atoms.dimension, dtype=linear[(0,)].dtype)
         # Moments of the bonds' stiffness, first with Cartesian components of the bond.
         third = jnp.stack(
             [
@@ -137,9 +154,12 @@ class AbstractPair(AbstractPotential):
     def box_hessian(self, atoms):
         """Assembled from the pairs."""
         d = range(atoms.dimension)
-        r, along, across = bonds(self, atoms)
-        fourth = _moments(along, r, 4)
-        second = _moments(across, r, 2)
+
+        def of(rows):
+            r, along, across = bonds(self, atoms, rows)
+            return _moments(along, r, 4), _moments(across, r, 2)
+
+        fourth, second = jax.tree.map(jnp.sum, by_rows(of, atoms.num_atoms))
         whole = [
             fourth[_key(i, j, k, m)] + (second[_key(k, m)] if i == j else 0.0)
             for i, k, j, m in itertools.product(d, repeat=4)
@@ -253,11 +273,18 @@ def _key(*indices: int) -> tuple[int, ...]:
     return tuple(sorted(indices))
 
 
-def _moments(weight, r, order: int, axis=None) -> dict[tuple[int, ...], Array]:
-    """Sums of the weight times all products of so many components."""
+def _stiffnesses(law, atoms, rows) -> dict[tuple[int, ...], Array]:
+    """Second derivative of a pair in its distance vector, by components."""
+    r, along, across = bonds(law, atoms, rows)
+    keys = itertools.combinations_with_replacement(range(len(r)), 2)
+    return {(i, k): along * r[i] * r[k] + (across if i == k else 0.0) for i, k in keys}
+
+
+def _moments(weight, r, order: int) -> dict[tuple[int, ...], Array]:
+    """Sums of the weight times all products of so many components, row by row."""
     return {
         indices: jnp.sum(
-            functools.reduce(jnp.multiply, (r[i] for i in indices), weight), axis
+            functools.reduce(jnp.multiply, (r[i] for i in indices), weight), axis=1
         )
         for indices in itertools.combinations_with_replacement(range(len(r)), order)
     }

@@ -17,15 +17,18 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from jaxmat._types import full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._potential import along_parameters
 from jaxmat.atoms._space import minimum_image, separations, square_length
-from jaxmat.solve import apart, in_turn
+from jaxmat.solve import apart, by_platform, in_turn
 
 SMOOTHINGS = ("energy", "force", "curvature")
+
+BLOCK = 16384
+"""Pairs that are looked at together where second derivatives are assembled."""
 
 
 @eqx.filter_custom_jvp
@@ -53,20 +56,49 @@ def _pair_energy_jvp(primals, tangents):
     return value, change
 
 
-def bonds(law, atoms, neighbours=None):
-    """Cartesian differences of all ordered pairs, and their second derivatives.
+def by_rows(function: Callable[[Array], PyTree], num_atoms: int) -> PyTree:
+    """What a function of row numbers answers for all rows of the matrix of pairs.
+
+    On a CPU block after block, so that what it needs in between stays in cache and the
+    memory for it is that of a block.
+    """
+    rows = jnp.arange(num_atoms, dtype=jnp.int32)
+
+    def in_blocks(rows):
+        size = max(1, BLOCK // num_atoms)
+        blocks = -(-num_atoms // size)
+        size = -(-num_atoms // blocks)
+        # The last rows of the last block are the last atom over and over.
+        padded = jnp.minimum(jnp.arange(blocks * size, dtype=jnp.int32), num_atoms - 1)
+        out = jax.lax.map(function, padded.reshape(blocks, size))
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:num_atoms], out)
+
+    return by_platform(rows, cpu=in_blocks, default=function)
+
+
+def bonds(law, atoms, rows):
+    """Cartesian differences of pairs, those of some atoms with all, and stiffnesses.
 
     The second derivative in the distance vector `r` is `along r r^T + across 1`, the
     first is `across r`.
     """
-    pairs = _pairs(atoms, neighbours)
-    x, inside = _ratio(law, atoms.box, pairs)
+    s = [atoms.positions[:, k] for k in range(atoms.dimension)]
+    return _stiffnesses(law, atoms.box, _pairs_of(rows, s, atoms.species))
+
+
+def listed_bonds(law, atoms, neighbours):
+    """The same of all pairs in a list of neighbours, or of all there are."""
+    return _stiffnesses(law, atoms.box, _pairs(atoms, neighbours))
+
+
+def _stiffnesses(law, box, pairs):
+    x, inside = _ratio(law, box, pairs)
     slope = _reduced_slope(law, pairs)
     square = pairs.entries(1 / law.sigma**2)
     epsilon = pairs.entries(law.epsilon)
     along = jnp.where(inside, 4 * epsilon * square**2 * _slope(slope)(x), 0.0)
     across = jnp.where(inside, 2 * epsilon * square * slope(x), 0.0)
-    return separations(pairs.s, atoms.box), along, across
+    return separations(pairs.s, box), along, across
 
 
 def _value(law, atoms, neighbours):
@@ -179,21 +211,26 @@ def _pairs(atoms: Atoms, neighbours) -> _Pairs:
 
 
 def _all_pairs(s: list[Array], species: Array) -> _Pairs:
-    """Entries are sums over species with factors of one and zero for each row.
+    return _pairs_of(slice(None), s, species)
 
-    Selecting by integers takes longer, and gathering much longer.
+
+def _pairs_of(rows, s: list[Array], species: Array) -> _Pairs:
+    """Some atoms with all others.
+
+    Entries are sums over species with factors of one and zero for each row. Selecting
+    by integers takes longer, and gathering much longer.
     """
     index = jnp.arange(len(species), dtype=jnp.int32)
 
     def entries(matrix):
         total = jnp.zeros((), matrix.dtype)
         for b, row in enumerate(_symmetric(matrix)):
-            one = (species == b).astype(matrix.dtype)
+            one = (species[rows] == b).astype(matrix.dtype)
             total = total + one[:, None] * row[species]
         return total
 
-    differences = [minimum_image(c[:, None] - c) for c in s]
-    return _Pairs(differences, index[:, None] != index, entries)
+    differences = [minimum_image(c[rows][:, None] - c) for c in s]
+    return _Pairs(differences, index[rows][:, None] != index, entries)
 
 
 def _symmetric(matrix: Array) -> Array:

@@ -66,6 +66,13 @@ class AbstractPotential(eqx.Module):
         columns = jax.lax.map(column, jnp.arange(len(zero)), batch_size=3)
         return (columns + columns.T) / 2
 
+    def hessian_product(
+        self, atoms: Atoms, u: Float[Array, "atoms d"]
+    ) -> Float[Array, "atoms d"]:
+        """Second derivatives in the Cartesian positions times displacements."""
+        zero = jnp.zeros_like(u)
+        return jax.jvp(lambda u: -forces(self, shifted(atoms, u)), (zero,), (u,))[1]
+
     def mixed(self, atoms: Atoms) -> Float[Array, "atoms d d d"]:
         """Second derivatives in fractional positions, and in the box (last axes)."""
 

@@ -6,7 +6,8 @@ At rest the derivative of the energy in the fractional positions `s` vanishes, s
 
 which is all that derivatives of anything at rest need: no iteration is differentiated.
 For up to `DENSE` coordinates `E_ss` is formed and factorised once, and all directions
-share the factors; beyond, conjugate gradients on products with it.
+share the factors; beyond, conjugate gradients on products with it, which need no more
+memory than the gradient of the energy.
 """
 
 from collections.abc import Callable
@@ -83,10 +84,11 @@ def _without_translations(matrix: Array, atoms: Atoms) -> Float[Array, "m m"]:
 @in_turn
 @full_precision
 def _cholesky(matrix):
-    eye, size = jnp.eye(len(matrix), dtype=matrix.dtype), jnp.mean(jnp.diag(matrix))
+    on, size = jnp.arange(len(matrix)), jnp.mean(jnp.diag(matrix))
 
     def attempt(shift):
-        return jnp.linalg.cholesky(matrix + shift * eye, symmetrize_input=False)
+        shifted = matrix.at[on, on].add(shift)
+        return jnp.linalg.cholesky(shifted, symmetrize_input=False)
 
     def failed(state):
         return ~jnp.isfinite(state[0][-1, -1]) & (state[1] < 100 * jnp.abs(size))
@@ -172,23 +174,26 @@ def _compliance(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array
 
 
 def _matrix_free(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array]:
-    def slope(s):
-        return position_slope(law, Atoms(s, atoms.box, atoms.species))
+    inverse = jnp.linalg.inv(atoms.box)
 
-    def product(s):
-        return jax.jvp(slope, (atoms.positions,), (s,))[1]
+    def product(u):
+        return law.hessian_product(atoms, u)
 
-    def solve(_, push):
-        balanced = push - jnp.mean(push, axis=0)
+    def solve(_, force):
+        balanced = force - jnp.mean(force, axis=0)
         found = conjugate_gradient(
-            product, balanced, lambda r: r, rtol=1e-10, max_steps=2 * push.size
+            product, balanced, lambda r: r, rtol=1e-10, max_steps=2 * force.size
         )
         # Without a minimum there is no answer, and none is made up.
         return jnp.where(found.info.converged, found.value, jnp.nan)
 
-    return lambda push: jax.lax.custom_linear_solve(
-        product, push, solve, symmetric=True
-    )
+    @full_precision
+    def follow(push):
+        force = push @ inverse
+        u = jax.lax.custom_linear_solve(product, force, solve, symmetric=True)
+        return u @ inverse.T
+
+    return follow
 
 
 class Settled(eqx.Module):

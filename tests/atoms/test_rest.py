@@ -46,6 +46,30 @@ def test_assembled_second_derivatives_are_those_of_the_energy(law, d):
         np.testing.assert_allclose(assembled, plain, rtol=0, atol=1e-13 * scale)
 
 
+def test_products_with_the_hessian_need_no_hessian():
+    silicon = atoms.StillingerWeber(1.0, 0.9)
+    for law, d in ((LAW, 2), (LAW, 3), (silicon, 3)):
+        a = rattled_lattice(d=d, per_side=5, density=1.0)
+        a = atoms.Atoms(a.positions, a.box, jnp.minimum(a.species, law.num_species - 1))
+        u = jnp.asarray(np.random.default_rng(0).normal(size=a.positions.shape))
+        whole = eqx.filter_jit(law.hessian)(a) @ u.ravel()
+        product = eqx.filter_jit(law.hessian_product)(a, u).ravel()
+        scale = float(jnp.abs(whole).max())
+        np.testing.assert_allclose(product, whole, rtol=0, atol=1e-12 * scale)
+
+
+def test_without_the_hessian_moduli_need_less_memory_than_the_gradient(monkeypatch):
+    """Of the arrays in between, as XLA plans them."""
+    monkeypatch.setattr("jaxmat.atoms._rest.DENSE", 0)
+    a = rattled_lattice(per_side=6)
+
+    def memory(function):
+        lowered = jax.jit(functools.partial(function, atoms.kob_andersen())).lower(a)
+        return lowered.compile().memory_analysis().temp_size_in_bytes
+
+    assert memory(atoms.elastic_moduli) < memory(atoms.forces)
+
+
 def sheared(a, h):
     return jnp.eye(3).at[0, 1].add(h) @ a.box
 
@@ -88,15 +112,23 @@ def test_no_derivative_reaches_the_positions_given():
 
 def test_without_the_hessian_the_derivative_is_the_same(monkeypatch):
     a = small()
+    weights = jnp.asarray(np.random.default_rng(0).normal(size=a.positions.shape))
 
-    def moduli():
-        return jax.jit(functools.partial(atoms.elastic_moduli, LAW))(a)
+    def follow(t):
+        law = eqx.tree_at(lambda law: law.sigma, LAW, LAW.sigma * (1 + t))
+        now = atoms.Atoms(a.positions, sheared(a, t), a.species)
+        return jnp.sum(weights * atoms.at_rest(law, now))
 
-    dense = moduli()
+    def answers():
+        moduli = jax.jit(functools.partial(atoms.elastic_moduli, LAW))(a)
+        return moduli, jax.jit(jax.grad(follow))(0.0)
+
+    dense = answers()
     monkeypatch.setattr("jaxmat.atoms._rest.DENSE", 0)
     # Conjugate gradients stop at 1e-10.
-    scale = float(jnp.abs(dense).max())
-    np.testing.assert_allclose(moduli(), dense, rtol=0, atol=1e-8 * scale)
+    for found, expected in zip(answers(), dense, strict=True):
+        scale = float(jnp.abs(expected).max())
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8 * scale)
     moved = eqx.filter_jit(lambda a, box: atoms.settle(LAW, a, box))(
         a, sheared(a, 1e-3)
     )
