@@ -36,9 +36,7 @@ def runs() -> glass.Runs:
 
 
 def boxes() -> list[Atoms]:
-    every = glass.load_atoms(DATA / "boxes.npz")
-    count = len(every.positions)
-    return [jax.tree.map(lambda x, k=k: x[k], every) for k in range(count)]
+    return glass.load_boxes(DATA / "boxes.npz")
 
 
 def target() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,10 +4,10 @@ from jaxmat.studies.glass._data import KINDS as KINDS
 from jaxmat.studies.glass._data import NUM_ATOMS as NUM_ATOMS
 from jaxmat.studies.glass._data import Runs as Runs
 from jaxmat.studies.glass._data import gather_runs as gather_runs
-from jaxmat.studies.glass._data import load_atoms as load_atoms
+from jaxmat.studies.glass._data import load_boxes as load_boxes
 from jaxmat.studies.glass._data import make_runs as make_runs
 from jaxmat.studies.glass._data import read_runs as read_runs
-from jaxmat.studies.glass._data import save_atoms as save_atoms
+from jaxmat.studies.glass._data import save_boxes as save_boxes
 from jaxmat.studies.glass._data import write_runs as write_runs
 from jaxmat.studies.glass._fit import Trace as Trace
 from jaxmat.studies.glass._fit import fit_network as fit_network

@@ -6,7 +6,7 @@ share it; then one HDF5 file of all runs.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ SOLIDS, NUM_ATOMS = 8, 2000
 
 TRAINING, VALIDATION = 40, 4
 """Random paths, the first to learn from."""
+
+_ARRAYS = ("positions", "box", "species")
 
 
 class Runs(NamedTuple):
@@ -92,7 +94,7 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
         path = folder / f"solid-{k}.npz"
         if not path.exists():
             solid = make_solid(k, num_atoms=NUM_ATOMS, path=folder / f"quench-{k}.npz")
-            save_atoms(path, solid)
+            save_boxes(path, [solid])
             print(path.name, flush=True)
     for kind, number, k, eps in list(jobs())[part::parts]:
         path = folder / f"run-{kind}-{number}-{k}.npz"
@@ -100,7 +102,8 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
             continue
         while not (folder / f"solid-{k}.npz").exists():
             time.sleep(10)  # another process is at it
-        run = load_solid(bonds(), load_atoms(folder / f"solid-{k}.npz"), eps)
+        (solid,) = load_boxes(folder / f"solid-{k}.npz")
+        run = load_solid(bonds(), solid, eps)
         _save(path, **run._asdict())
         print(path.name, run.events, run.evaluations, flush=True)
 
@@ -157,16 +160,17 @@ def read_runs(path: str | os.PathLike) -> Runs:
     return Runs(*(np.asarray(items[name]) for name in Runs._fields))
 
 
-def save_atoms(path: str | os.PathLike, atoms: Atoms) -> None:
-    """One configuration, or several with a leading axis, as `.npz`."""
-    _save(path, positions=atoms.positions, box=atoms.box, species=atoms.species)
+def save_boxes(path: str | os.PathLike, boxes: Sequence[Atoms]) -> None:
+    """Write boxes of as many atoms into one `.npz` file."""
+    arrays = {k: np.stack([getattr(box, k) for box in boxes]) for k in _ARRAYS}
+    _save(path, **arrays)
 
 
-def load_atoms(path: str | os.PathLike) -> Atoms:
-    """What `save_atoms` wrote."""
+def load_boxes(path: str | os.PathLike) -> list[Atoms]:
+    """Read a file of `save_boxes`."""
     with np.load(path) as file:
-        names = ("positions", "box", "species")
-        return Atoms(*(jnp.asarray(file[name]) for name in names))
+        arrays = [jnp.asarray(file[name]) for name in _ARRAYS]
+    return [Atoms(*one) for one in zip(*arrays, strict=True)]
 
 
 def _save(path, **arrays) -> None:

@@ -86,7 +86,8 @@ def fit_network(
             network.
     """
     keys, scale = jax.random.split(key, len(eps)), NOISE * float(np.std(sig))
-    start, unravel = ravel_pytree((network.encoder, network.weights))
+    flat, unravel = ravel_pytree((network.encoder, network.weights))
+    start = np.asarray(flat)
     strains, wanted = jnp.asarray(eps), jnp.asarray(sig)
 
     def with_weights(flat) -> PRNN:
@@ -111,7 +112,7 @@ def fit_network(
     state = _load(checkpoint, start)
     if state is None:
         residual, slope = map(np.asarray, walk(start))
-        state = _State(np.asarray(start), residual, slope, 1e-2, [], [])
+        state = _State(start, residual, slope, 1e-2, [], [])
         if not np.isfinite(residual).all():
             raise JaxmatError(
                 "the network as it is gives NaN on these paths; take smaller strains, "

@@ -44,7 +44,9 @@ def _curve(factor: float) -> tuple[float, float, float]:
     return factor * YIELD, factor * SATURATION, RATE
 
 
-def nearest_history(eps: Series, sig: Series, new: Series) -> Float[np.ndarray, "..."]:
+def nearest_history(
+    eps: Series, sig: Series, new: Float[Array | np.ndarray, "new steps 3"]
+) -> Float[np.ndarray, "new steps 3"]:
     """Stress of the known path whose strain has been most alike so far.
 
     How SCEMa saves simulations: where two histories of strain are close, one stress

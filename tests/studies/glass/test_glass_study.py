@@ -1,0 +1,143 @@
+"""The glass with stiff inclusions: loads, data, and how its networks are fitted."""
+
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmat import JaxmatError, atoms
+from jaxmat.materials import follow
+from jaxmat.studies import glass
+
+DATA = Path(__file__).parents[2] / "data" / "glass" / "boxes.npz"
+
+
+def test_cycles_end_where_they_began_and_take_even_steps():
+    eps = glass.cyclic_paths()
+    np.testing.assert_allclose(eps[:, -1], 0, atol=1e-16)
+    np.testing.assert_allclose(eps[:, :, 0] + eps[:, :, 1], 0, atol=1e-16)
+    steps = np.diff(np.pad(eps, ((0, 0), (1, 0), (0, 0))), axis=1)
+    np.testing.assert_allclose(np.linalg.norm(steps, axis=-1), 2e-3, rtol=1e-12)
+    # Up to an engineering shear of 2 * 0.036 / sqrt 2.
+    np.testing.assert_allclose(np.abs(eps).max(1)[1, 2], 0.036, rtol=1e-12)
+
+
+def test_monotonic_paths_go_straight_and_then_stand_still():
+    eps = glass.monotonic_paths()
+    half = eps.shape[1] // 2
+    np.testing.assert_allclose(np.diff(eps[:, :half], 2, axis=1), 0, atol=1e-16)
+    np.testing.assert_array_equal(
+        eps[:, half:], eps[:, half - 1 : half].repeat(half, 1)
+    )
+    assert len(np.unique(eps[:, -1].round(12), axis=0)) == 4
+
+
+def test_random_paths_are_mostly_shear():
+    eps = glass.random_paths(0, 400)
+    # 400 paths: a standard deviation is known to 1 / sqrt(2 * 400) = 3.5 %.
+    area = (eps[:, -1, 0] + eps[:, -1, 1]) / 2**0.5
+    np.testing.assert_allclose(area.std(), 0.003, rtol=0.12)
+    np.testing.assert_allclose(eps[:, -1, 2].std(), 0.02, rtol=0.12)
+
+
+def test_the_boxes_are_at_rest_without_stress_also_when_stiffened():
+    law, one = glass.bonds(), glass.load_boxes(DATA)[3]
+    moduli = eqx.filter_jit(atoms.elastic_moduli)
+    soft, hard = (moduli(law, box) for box in (one, glass.stiffened(one)))
+    for box in (one, glass.stiffened(one)):
+        assert float(jnp.abs(atoms.forces(law, box)).max()) < 5e-10
+        assert float(jnp.abs(atoms.stress(law, box)).max()) < 1e-9
+    # All bonds are five times as firm, so everything is.
+    np.testing.assert_allclose(hard, 5.0 * soft, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.slow  # the quench
+def test_inclusions_fill_a_quarter_and_the_solid_is_without_stress():
+    solid = glass.make_solid(0, num_atoms=160, discs=1)
+    share = float(jnp.mean(solid.species >= 2))
+    assert abs(share - 0.25) < 0.05  # one disc of 40 atoms, some 20 on its rim
+    assert float(jnp.abs(atoms.stress(glass.bonds(), solid)).max()) < 1e-8
+
+
+def test_a_solid_answers_as_the_same_box_of_atoms_does_as_a_material():
+    from jaxmat import cells
+    from jaxmat.materials import PlaneStrain, SmallStrain
+
+    small = glass.load_boxes(DATA)[0]
+    law, eps = glass.bonds(), glass.cyclic_paths()[1][:4]
+    seen = []
+    run = glass.load_solid(law, small, eps, progress=lambda k, n: seen.append((k, n)))
+    cell = PlaneStrain(SmallStrain(cells.atomistic_cell(law, small)))
+    # Forces of 1e-8 in the one, 1e-10 in the other.
+    np.testing.assert_allclose(
+        run.sig, eqx.filter_jit(follow)(cell, jnp.asarray(eps)), atol=1e-6
+    )
+    assert seen == [(k, 4) for k in (1, 2, 3, 4)]
+    assert run.evaluations >= 4
+
+
+def points(seed: int, scatter: float = 0.3):
+    return glass.plastic_network(
+        counts=(2, 1), key=jax.random.key(seed), scatter=scatter
+    )
+
+
+def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
+    truth, eps = points(0), glass.random_paths(1, 2)[:, ::6]
+    sig = jax.vmap(follow, (None, 0))(truth, jnp.asarray(eps))
+    file, start = tmp_path / "walks.npz", points(1, 0.0)
+    first = glass.fit_network(
+        start, eps, sig, key=jax.random.key(0), max_walks=4, checkpoint=file,
+        progress=False,
+    )  # fmt: skip
+    assert len(first.info.losses) == 4
+    found = glass.fit_network(
+        start, eps, sig, key=jax.random.key(0), max_walks=12, checkpoint=file,
+        progress=False,
+    )  # fmt: skip
+    assert found.info.losses[:4] == first.info.losses
+    accepted = np.array(found.info.losses)[found.info.accepted]
+    assert (np.diff(accepted) < 0).all()
+    predicted = jax.vmap(follow, (None, 0))(found.value, jnp.asarray(eps))
+    # Half of `NOISE`: what the prior on the weights leaves.
+    assert np.std(predicted - sig) < 0.05 * np.std(sig)
+    with pytest.raises(JaxmatError, match="another path"):
+        glass.fit_network(
+            glass.plastic_network(counts=(1, 1), key=jax.random.key(0)),
+            eps, sig, key=jax.random.key(0), checkpoint=file, progress=False,
+        )  # fmt: skip
+    with pytest.raises(JaxmatError, match="gives NaN"):
+        glass.fit_network(
+            start, np.nan * eps, sig, key=jax.random.key(0), progress=False
+        )
+
+
+def test_the_nearest_history_is_the_path_itself_where_it_is_known():
+    eps = glass.random_paths(2, 5)
+    sig = np.random.default_rng(0).normal(size=eps.shape)
+    np.testing.assert_array_equal(glass.nearest_history(eps, sig, eps), sig)
+    mixed = np.concatenate([eps[0, :30], eps[1, 30:]])[None]
+    np.testing.assert_array_equal(
+        glass.nearest_history(eps, sig, mixed)[0, :30], sig[0, :30]
+    )
+
+
+def test_runs_are_kept_whole_and_found_by_kind(tmp_path):
+    kind, number = np.array([1, 0, 1, 0]), np.array([1, 0, 0, 3])
+    eps = np.arange(4)[:, None, None] * np.ones((4, 6, 3))
+    runs = glass.Runs(eps, 2 * eps, kind, number, number, number, number)
+    glass.write_runs(tmp_path / "runs.h5", runs)
+    again = glass.read_runs(tmp_path / "runs.h5")
+    for a, b in zip(runs, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(again.of("cyclic").eps[:, 0, 0], [2, 0])
+    np.testing.assert_array_equal(again.of("random", slice(2)).eps[:, 0, 0], [1])
+    with pytest.raises(JaxmatError, match="finish `make_runs`"):
+        glass.gather_runs(tmp_path)
+    boxes = glass.load_boxes(DATA)[:2]
+    glass.save_boxes(tmp_path / "two.npz", boxes)
+    for a, b in zip(boxes, glass.load_boxes(tmp_path / "two.npz"), strict=True):
+        np.testing.assert_array_equal(a.positions, b.positions)
