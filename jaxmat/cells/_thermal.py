@@ -28,8 +28,9 @@ from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms import AbstractPotential, Atoms, Motion
 from jaxmat.cells._atomistic import Samples, of_the_same_atoms, stretch_of
+from jaxmat.cells._canonical import Canonical, average, average_at_rest, with_slope_of
 from jaxmat.materials import AbstractFiniteMaterial
-from jaxmat.solve import by_platform, in_turn, poison
+from jaxmat.solve import in_turn, poison
 
 DERIVATIVES = ("fluctuation", "frozen")
 
@@ -68,23 +69,25 @@ class ThermalCell(AbstractFiniteMaterial):
     is known to a standard error that falls with the square root of the time averaged
     over: as good as a short experiment is, and no smooth function of `F`.
 
-    Derivatives of a path of atoms grow exponentially and say nothing of its mean (see
-    `atoms.simulate`). They are replaced, forward and reverse, by
+    Derivatives through a path of atoms grow exponentially: in a Kob-Andersen liquid at
+    T = 1 they are ten times the modulus after 1.3 units of time and wrong after 4, at
+    0.5 after 2.1 and 6; deep in a glass, at 0.1, they last for more than 6
+    (`benchmarks/unrolled_derivative.py`). They are replaced, forward and reverse, by
 
     - "fluctuation": those of a canonical average, with `H` the energy and `A` the
       slope of it that is averaged, `d<A> = <dA> - <A d(H/T)> + <A> <d(H/T)>`; in the
       strain Born's term, fluctuations and momenta. Taken from the samples of each
-      replica by itself, so that replicas may sit in different basins. Exact to any
-      order for the mean at rest, in the strain, the potential and the temperature, but
-      for the noise. Dropped is what is slower than half of `dt`: a liquid answers as
+      replica by itself, so that replicas may sit in different basins. In the strain,
+      the potential and the temperature; unbiased to first order where samples are
+      independent. Dropped is what is slower than half of `dt`: a liquid answers as
       stiffly as it does in that time, and plastic flow is not seen.
     - "frozen": those of the athermal stress where each replica comes to rest when it
       is quenched, and of the momenta. Without noise, for one minimisation and one
       Hessian a replica. Dropped are softening by vibrations, all of the temperature
       but the momenta's share, and plastic flow.
 
-    In both the derivative in the state is zero: what a step began with is forgotten in
-    an average, and what a glass remembers changes by jumps.
+    In both the derivatives in the state and in `dt` are zero: what a step began with is
+    forgotten in an average, and what a glass remembers changes by jumps.
 
     NaN is the answer where the deformed box is narrower than twice the cutoff, where
     `dt` is not positive or over `MAX_SEGMENTS`, and where atoms blew up: the time step
@@ -145,12 +148,13 @@ class ThermalCell(AbstractFiniteMaterial):
         d = state.boxes.shape[-1]
         in_plane = F[:d, :d]
         new, seen, sound = _run(*jax.lax.stop_gradient((self, in_plane, state, dt)))
+        here = Canonical(self.law, self.species, self.temperature), in_plane
+        boxes = state.boxes
         if self.derivative == "fluctuation":
-            P = _average(self, in_plane, state.boxes, seen)
+            P = average(*here, boxes, seen)
         else:
-            held = jax.lax.stop_gradient((self, in_plane))
-            value = _average(*held, state.boxes, seen)
-            P = _with_slope_of(value, _at_rest(self, in_plane, new))
+            value = average(*jax.lax.stop_gradient(here), boxes, seen)
+            P = with_slope_of(value, average_at_rest(*here, boxes, new.positions))
         P = poison(P * self.stress_unit, sound)
         return jnp.zeros_like(F).at[:d, :d].set(P), new
 
@@ -335,78 +339,3 @@ def _follow(everything):
     (_, motion, smooth), seen = jax.lax.scan(sample, begin, length=2 * K)
     numbers = jax.random.key_data(motion.key)
     return motion.atoms.positions, motion.velocities, numbers, seen[K:], smooth
-
-
-def _momenta(cell: ThermalCell, F, box):
-    """First Piola-Kirchhoff stress of the momenta, their canonical mean."""
-    pressure = len(cell.species) * cell.temperature / jnp.abs(jnp.linalg.det(box))
-    return -pressure * jnp.linalg.inv(F).T
-
-
-def _virial(cell: ThermalCell, F, box, positions):
-    """First Piola-Kirchhoff stress of the forces."""
-    now = Atoms(positions, F @ box, cell.species)
-    V0 = jnp.abs(jnp.linalg.det(box))
-    return atoms.box_slope(cell.law, now) @ box.T / V0
-
-
-@full_precision
-def _average(cell: ThermalCell, F, boxes, seen) -> Float[Array, "d d"]:
-    """Mean stress of all samples, with the derivative of a canonical average.
-
-    Each replica's samples are weighted by `exp(-U/T)` over what it is now, which is
-    one; its derivative is not. The mean of K samples takes part in their covariance,
-    which is therefore too small by 1 - 1/K.
-    """
-    K = cell.num_samples
-
-    def of_sample(sample):
-        box, positions = sample
-        now = Atoms(positions, F @ box, cell.species)
-        action = atoms.energy(cell.law, now) / cell.temperature
-        return _virial(cell, F, box, positions), action
-
-    def one_by_one(samples):
-        return jax.lax.map(jax.checkpoint(of_sample), samples)
-
-    def of_replica(stresses, actions, box):
-        change = actions - jax.lax.stop_gradient(actions)
-        weights = jax.nn.softmax(-change * (K / (K - 1)))
-        return jnp.tensordot(weights, stresses, 1) + _momenta(cell, F, box)
-
-    samples = (jnp.repeat(boxes, K, axis=0), seen.reshape(-1, *seen.shape[2:]))
-    found = by_platform(samples, cpu=one_by_one, default=jax.vmap(of_sample))
-    stresses, actions = jax.tree.map(lambda x: x.reshape(-1, K, *x.shape[1:]), found)
-    return jnp.mean(jax.vmap(of_replica)(stresses, actions, boxes), axis=0)
-
-
-@full_precision
-def _at_rest(cell: ThermalCell, F, state: ThermalState) -> Float[Array, "d d"]:
-    """Mean stress of the replicas quenched, and of momenta; differentiable."""
-
-    def of_replica(positions, box):
-        quenched, converged = _quench(*jax.lax.stop_gradient((cell, F, positions, box)))
-        now = Atoms(quenched, F @ box, cell.species)
-        P = _virial(cell, F, box, atoms.at_rest(cell.law, now))
-        return poison(P + _momenta(cell, F, box), converged)
-
-    return jnp.mean(jax.vmap(of_replica)(state.positions, state.boxes), axis=0)
-
-
-@in_turn
-def _quench(cell, F, positions, box):
-    hot = Atoms(positions, F @ box, cell.species)
-    found = atoms.relax(cell.law, hot, throw=False)
-    return found.value.positions, found.info.converged
-
-
-@jax.custom_jvp
-def _with_slope_of(value, model):
-    """`value`, with the derivative of `model`."""
-    del model
-    return value
-
-
-@_with_slope_of.defjvp
-def _with_slope_of_jvp(primals, tangents):
-    return _with_slope_of(*primals), tangents[1]

@@ -400,7 +400,7 @@ def test_mistakes_are_told():
     with pytest.raises(JaxmatError, match="there are 1 masses for 2 species"):
         cells.thermal_cell(SHORT, one, temperature=0.1, masses=[1.0])
     too_long = {"time_step": 0.5, "equilibration": 400.0}
-    with pytest.raises(JaxmatError, match="blew up at `time_step` 0.5"):
+    with pytest.raises(JaxmatError, match="blew up at `time_step`"):
         cells.thermal_cell(SHORT, one, temperature=0.1, **too_long)
     with pytest.raises(JaxmatError, match="less than twice the cutoff"):
         cells.thermal_cell(atoms.kob_andersen(), one, temperature=0.1)
