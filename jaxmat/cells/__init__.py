@@ -22,3 +22,6 @@ from jaxmat.cells._law_field import LawField as LawField
 from jaxmat.cells._prnn import PRNN as PRNN
 from jaxmat.cells._prnn import prnn as prnn
 from jaxmat.cells._substeps import CellState as CellState
+from jaxmat.cells._thermal import ThermalCell as ThermalCell
+from jaxmat.cells._thermal import ThermalState as ThermalState
+from jaxmat.cells._thermal import thermal_cell as thermal_cell

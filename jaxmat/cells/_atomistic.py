@@ -53,7 +53,7 @@ class AtomisticState(eqx.Module):
     evaluations: Count
 
 
-class _Samples:
+class Samples:
     """Start configurations as constants: hashable, and no leaves to be trained."""
 
     def __init__(self, configurations: Sequence[Atoms]):
@@ -66,7 +66,7 @@ class _Samples:
         return self._hash
 
     def __eq__(self, other):
-        return isinstance(other, _Samples) and self._bytes == other._bytes
+        return isinstance(other, Samples) and self._bytes == other._bytes
 
 
 class AtomisticCell(AbstractFiniteMaterial):
@@ -99,7 +99,7 @@ class AtomisticCell(AbstractFiniteMaterial):
     law: AbstractPotential
     species: Int[Array, " atoms"]
     stress_unit: float = eqx.field(static=True)
-    samples: _Samples = eqx.field(static=True)
+    samples: Samples = eqx.field(static=True)
 
     def init_state(self, key: Key[Array, ""] | None = None) -> AtomisticState:
         """One of the start configurations; the first without a key."""
@@ -126,7 +126,7 @@ class AtomisticCell(AbstractFiniteMaterial):
         d = state.box.shape[0]
         # Derivatives come from where the path ends, not from the path.
         held, path, end = jax.lax.stop_gradient((self.law, state, F[:d, :d]))
-        everything = (path, _stretch(end), held, self.species)
+        everything = (path, stretch_of(end), held, self.species)
         settled, converged = _follow(everything)
         now = Atoms(settled.positions, F[:d, :d] @ state.box, self.species)
         now = Atoms(atoms.at_rest(self.law, now), now.box, now.species)
@@ -161,22 +161,29 @@ def atomistic_cell(
         JaxmatError: if configurations do not match or are not sound (`atoms.check`).
         EquinoxRuntimeError: if a minimisation stalls.
     """
+    check_positive("stress_unit", jnp.asarray(stress_unit))
+    alike = of_the_same_atoms(law, configurations)
+    relaxed = [atoms.relax(law, one).value for one in alike]
+    return AtomisticCell(law, alike[0].species, float(stress_unit), Samples(relaxed))
+
+
+def of_the_same_atoms(
+    law: AbstractPotential, configurations: Atoms | Sequence[Atoms]
+) -> Sequence[Atoms]:
+    """One or several configurations as several, checked."""
     if isinstance(configurations, Atoms):
         configurations = [configurations]
-    check_positive("stress_unit", jnp.asarray(stress_unit))
-    species = configurations[0].species
     for one in configurations:
-        if not np.array_equal(one.species, species):
+        if not np.array_equal(one.species, configurations[0].species):
             raise JaxmatError(
                 "the configurations differ in their species; order their atoms alike, "
                 "or make one cell of each."
             )
         atoms.check(law, one)
-    relaxed = [atoms.relax(law, one).value for one in configurations]
-    return AtomisticCell(law, species, float(stress_unit), _Samples(relaxed))
+    return configurations
 
 
-def _stretch(F: Float[Array, "d d"]) -> Float[Array, "d d"]:
+def stretch_of(F: Float[Array, "d d"]) -> Float[Array, "d d"]:
     """`U` of `F = R U`."""
     squares, axes = jnp.linalg.eigh(F.T @ F)
     return (axes * jnp.sqrt(squares)) @ axes.T
