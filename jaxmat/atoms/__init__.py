@@ -25,6 +25,7 @@ from jaxmat.atoms._motion import kinetic_energy as kinetic_energy
 from jaxmat.atoms._motion import kinetic_stress as kinetic_stress
 from jaxmat.atoms._motion import set_in_motion as set_in_motion
 from jaxmat.atoms._motion import temperature as temperature
+from jaxmat.atoms._neighbours import SKIN as SKIN
 from jaxmat.atoms._neighbours import Neighbours as Neighbours
 from jaxmat.atoms._neighbours import find_neighbours as find_neighbours
 from jaxmat.atoms._neighbours import is_current as is_current
@@ -43,6 +44,7 @@ from jaxmat.atoms._potential import hessian as hessian
 from jaxmat.atoms._potential import stress as stress
 from jaxmat.atoms._relax import relax as relax
 from jaxmat.atoms._relax import relax_box as relax_box
+from jaxmat.atoms._rest import DENSE as DENSE
 from jaxmat.atoms._rest import Settled as Settled
 from jaxmat.atoms._rest import at_rest as at_rest
 from jaxmat.atoms._rest import born_moduli as born_moduli

@@ -20,6 +20,9 @@ from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._space import minimum_image, perpendicular_widths, separations
 
+SKIN = 1.1
+"""Reach of a list over the cutoff, by default."""
+
 
 class Neighbours(eqx.Module):
     """Who is near whom, and for how long that is true.
@@ -124,7 +127,7 @@ def find_neighbours(
             be a neighbour twice.
     """
     cutoff = float(cutoff)
-    reach = cutoff * 1.1 if skin is None else cutoff + skin
+    reach = cutoff * SKIN if skin is None else cutoff + skin
     widths = np.asarray(perpendicular_widths(atoms.box))
     if not widths.min() >= 2 * reach:
         raise JaxmatError(
@@ -140,6 +143,24 @@ def find_neighbours(
         longest = int(_search(atoms, reach, cells, fill, 1).longest)
         capacity = min(math.ceil(1.2 * longest) + 1, max(atoms.num_atoms - 1, 1))
     return _search(atoms, reach, cells, fill, capacity)
+
+
+def list_pairs(atoms: Atoms, cutoff: Scalar, capacity: int) -> Neighbours:
+    """The same with the default skin inside a trace, by looking through all pairs.
+
+    Takes as long as some ten energies with the list: once for many, not at every step.
+
+    Args:
+        atoms: configuration; the box is at least twice the reach wide.
+        cutoff: of the potential, `law.cutoff`.
+        capacity: columns of the list.
+
+    Returns:
+        The list, `overflowed` where the capacity did not suffice.
+    """
+    n, d = atoms.positions.shape
+    reach = jnp.asarray(SKIN * cutoff, atoms.box.dtype)
+    return _search(atoms, reach, (1,) * d, n, capacity)
 
 
 def _cell_of(positions: Array, cells: tuple[int, ...]) -> Array:

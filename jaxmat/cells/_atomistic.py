@@ -14,6 +14,7 @@ References:
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -94,12 +95,15 @@ class AtomisticCell(AbstractFiniteMaterial):
         stress_unit: GPa in one unit of stress of the potential, static; 1 leaves it in
             the potential's own unit.
         samples: start configurations at rest, static.
+        capacity: columns of the list of neighbours of a large cell, static; None for
+            all pairs.
     """
 
     law: AbstractPotential
     species: Int[Array, " atoms"]
     stress_unit: float = eqx.field(static=True)
     samples: Samples = eqx.field(static=True)
+    capacity: int | None = eqx.field(static=True, default=None)
 
     def init_state(self, key: Key[Array, ""] | None = None) -> AtomisticState:
         """One of the start configurations; the first without a key."""
@@ -127,7 +131,7 @@ class AtomisticCell(AbstractFiniteMaterial):
         # Derivatives come from where the path ends, not from the path.
         held, path, end = jax.lax.stop_gradient((self.law, state, F[:d, :d]))
         everything = (path, stretch_of(end), held, self.species)
-        settled, converged = _follow(everything)
+        settled, converged = in_turn(partial(_follow, self.capacity))(everything)
         now = Atoms(settled.positions, F[:d, :d] @ state.box, self.species)
         now = Atoms(atoms.at_rest(self.law, now), now.box, now.species)
         V0 = jnp.abs(jnp.linalg.det(state.box))
@@ -164,7 +168,13 @@ def atomistic_cell(
     check_positive("stress_unit", jnp.asarray(stress_unit))
     alike = of_the_same_atoms(law, configurations)
     relaxed = [atoms.relax(law, one).value for one in alike]
-    return AtomisticCell(law, alike[0].species, float(stress_unit), Samples(relaxed))
+    capacity = None
+    if relaxed[0].positions.size > atoms.DENSE:
+        lists = [atoms.find_neighbours(one, law.cutoff) for one in relaxed]
+        capacity = max(one.indices.shape[1] for one in lists)
+    return AtomisticCell(
+        law, alike[0].species, float(stress_unit), Samples(relaxed), capacity
+    )
 
 
 def of_the_same_atoms(
@@ -189,9 +199,8 @@ def stretch_of(F: Float[Array, "d d"]) -> Float[Array, "d d"]:
     return (axes * jnp.sqrt(squares)) @ axes.T
 
 
-@in_turn
 @full_precision
-def _follow(everything):
+def _follow(capacity, everything):
     """Straight from the old stretch to the new in sub-steps, and whether all went well.
 
     At least one, since the potential may be another than the state was made with.
@@ -201,7 +210,8 @@ def _follow(everything):
     substeps = jnp.ceil(jnp.linalg.norm(change) / MAX_STRAIN - 1e-6)
     # A NaN, an absurd strain or a box too narrow for the cutoff end at once.
     widths = atoms.perpendicular_widths(stretch @ state.box)
-    sound = (substeps < 1e5) & (jnp.min(widths) >= 2 * law.cutoff)
+    reach = law.cutoff * (1.0 if capacity is None else atoms.SKIN)
+    sound = (substeps < 1e5) & (jnp.min(widths) >= 2 * reach)
     substeps = jnp.where(sound, jnp.maximum(substeps, 1.0), 0.0)
 
     def unfinished(carry):
@@ -212,7 +222,7 @@ def _follow(everything):
         k, now, _ = carry
         U = state.stretch + change * ((k + 1) / substeps)
         before = Atoms(now.positions, now.stretch @ state.box, species)
-        settled = atoms.settle(law, before, U @ state.box)
+        settled = atoms.settle(law, before, U @ state.box, capacity=capacity)
         new = AtomisticState(
             settled.atoms.positions,
             state.box,

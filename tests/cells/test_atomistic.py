@@ -1,5 +1,6 @@
 """A box of atoms as a material: objectivity, tangents, plastic events, batches."""
 
+import dataclasses
 import functools
 import sys
 from pathlib import Path
@@ -168,6 +169,37 @@ def test_substeps_are_small_whatever_the_step():
     for gamma in np.arange(1, 5) * 2e-3:
         P, state = step(cell, shear(gamma), state)
     np.testing.assert_allclose(large[0], P, rtol=0, atol=1e-8)
+
+
+def test_a_large_cell_takes_a_list_of_neighbours_and_answers_alike(monkeypatch):
+    dense = small_cell()
+    box = dense.init_state()
+    start = atoms.Atoms(box.positions, box.box, dense.species)
+    monkeypatch.setattr("jaxmat.atoms.DENSE", 10)
+    listed = cells.atomistic_cell(SHORT, start)
+    assert listed.capacity < 59
+    states = [cell.init_state() for cell in (dense, listed)]
+    for gamma in (5e-3, 0.15):
+        P = []
+        for k, cell in enumerate((dense, listed)):
+            with monkeypatch.context() as patch:
+                if cell is listed:
+                    patch.setattr("jaxmat.atoms._rest.DENSE", 10)
+                answer, states[k] = step(cell, shear(gamma), states[k])
+                P.append(answer)
+        if gamma < 1e-2:
+            # Both are at rest to 1e-10 in the same minimum.
+            np.testing.assert_allclose(*P, rtol=0, atol=1e-8)
+            assert states[0].events == states[1].events == 0
+    # Which minimum an event ends in is up to the search, that there is one is not.
+    assert states[0].events > 0
+    assert states[1].events > 0
+
+
+def test_a_list_without_room_gives_no_number(monkeypatch):
+    cell = dataclasses.replace(small_cell(), capacity=5)
+    monkeypatch.setattr("jaxmat.atoms._rest.DENSE", 10)
+    assert jnp.isnan(step(cell, shear(5e-3), cell.init_state())[0]).all()
 
 
 def test_the_key_chooses_the_start_and_no_start_is_trained():
