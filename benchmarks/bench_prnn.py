@@ -83,7 +83,7 @@ def draw(rows: list[dict]) -> None:
     """Error against the number of paths, all seeds, on logarithmic axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(6.6, 3.6), layout="constrained")
     ax = figure.subplots()
     for (kind, label), colour in zip(LABELS.items(), COLOURS, strict=True):
         if not any(row["model"] == kind for row in rows):
@@ -101,7 +101,7 @@ def draw(rows: list[dict]) -> None:
     ax.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     ax.minorticks_off()
     ax.grid(color="0.9", lw=0.6)
-    ax.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(FIGURE, dpi=200)
 
 
