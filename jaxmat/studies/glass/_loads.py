@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Float
 
+from jaxmat.studies.composite import gaussian_process_paths
+
 Strains = Float[np.ndarray, "paths steps 3"]
 
 STEP = 2e-3
@@ -34,9 +36,8 @@ def monotonic_paths() -> Strains:
 def random_paths(seed: int, count: int) -> Strains:
     """Smooth random paths from zero: mostly shear, a little change of area.
 
-    Each component is a Gaussian process of the step with a squared-exponential
-    covariance over a quarter of the path, conditioned on zero strain at the start, as
-    in `composite.gaussian_process_paths`.
+    Three Gaussian processes of the step, as in `composite.gaussian_process_paths`: the
+    change of area and two shears.
 
     Args:
         seed: of the paths.
@@ -44,13 +45,11 @@ def random_paths(seed: int, count: int) -> Strains:
 
     Returns:
         Mandel strain in the plane at the end of every step.
+
+    Raises:
+        JaxmatError: for no path.
     """
-    rng = np.random.default_rng(seed)
-    t = np.arange(STEPS + 1) / STEPS
-    covariance = np.exp(-((t[:, None] - t) ** 2) / (2 * 0.25**2))
-    covariance = covariance[1:, 1:] - covariance[1:, :1] @ covariance[:1, 1:]
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0))
+    plain = gaussian_process_paths(seed, count, STEPS, size=1.0) * [1, 1, 2**0.5]
     modes = np.array([[2**-0.5, 2**-0.5, 0.0], *_SHEARS])
     sizes = np.array([0.003, 0.02, 0.02])
-    return (root @ rng.normal(size=(count, STEPS, 3))) * sizes @ modes
+    return (plain * sizes) @ modes
