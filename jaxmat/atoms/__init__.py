@@ -25,7 +25,7 @@ from jaxmat.atoms._motion import kinetic_energy as kinetic_energy
 from jaxmat.atoms._motion import kinetic_stress as kinetic_stress
 from jaxmat.atoms._motion import set_in_motion as set_in_motion
 from jaxmat.atoms._motion import temperature as temperature
-from jaxmat.atoms._neighbours import SKIN as SKIN
+from jaxmat.atoms._neighbours import REACH as REACH
 from jaxmat.atoms._neighbours import Neighbours as Neighbours
 from jaxmat.atoms._neighbours import find_neighbours as find_neighbours
 from jaxmat.atoms._neighbours import is_current as is_current

@@ -17,6 +17,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
+from jaxmat._check import JaxmatError
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, cartesian, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours, find_neighbours
@@ -38,9 +39,13 @@ _REGULAR = 1e-9
 
 
 def list_neighbours(law: AbstractPotential, atoms: Atoms) -> Neighbours | None:
-    """A list with room to spare, so that nothing is compiled again; None for few atoms.
+    """A list with room to spare, so that nothing is compiled again. On concrete values.
 
-    On concrete values.
+    Returns:
+        The list; None up to `ALL_PAIRS` atoms.
+
+    Raises:
+        JaxmatError: if the box is narrower than twice the cutoff and the skin.
     """
     if atoms.num_atoms <= ALL_PAIRS:
         return None
@@ -67,26 +72,30 @@ class SparseFactor:
     def factorise(
         self, law: AbstractPair, atoms: Atoms, neighbours: Neighbours | None
     ) -> tuple[float, float]:
-        """Replace the factor; the shift that made it positive definite, and stiffness.
+        """Replace the factor.
 
-        As `factorise` does: from a thousandth of the mean diagonal in tenfold steps.
+        As `_rest.factorise` does: with shifts from a thousandth of the size of the
+        diagonal in tenfold steps. Where there are no bonds the size is one.
+
+        Returns:
+            The shift that made the Hessian positive definite, zero in a minimum, and
+            the size of its diagonal.
         """
         matrix = _sparse_hessian(law, atoms, neighbours)
-        stiffness = float(matrix.diagonal().mean())
+        size = abs(float(matrix.diagonal().mean())) or 1.0
         eye = scipy.sparse.eye(matrix.shape[0], format="csc")
         shift = 0.0
-        while shift < 100 * stiffness:
+        while True:
             self._factor = scipy.sparse.linalg.splu(
-                matrix + (shift + _REGULAR * stiffness) * eye,
+                matrix + (shift + _REGULAR * size) * eye,
                 permc_spec="MMD_AT_PLUS_A",
                 diag_pivot_thresh=0.0,
                 options={"SymmetricMode": True},
             )
             # Without pivoting the signs of the pivots are those of the eigenvalues.
-            if (self._factor.U.diagonal() > 0).all():
-                break
-            shift = max(10 * shift, 1e-3 * stiffness)
-        return shift, stiffness
+            if (self._factor.U.diagonal() > 0).all() or shift > 100 * size:
+                return shift, size
+            shift = max(10 * shift, 1e-3 * size)
 
     def solve(self, force: Float[Array, "atoms d"]) -> Float[Array, "atoms d"]:
         """Displacements that bring about a force."""
@@ -110,7 +119,7 @@ def _blocks(law, atoms, neighbours):
 
 
 def _sparse_hessian(law, atoms, neighbours):
-    blocks = np.asarray(_blocks(law, atoms, neighbours))
+    blocks = np.asarray(_blocks(law, atoms, neighbours), float)
     n, others, d = blocks.shape[:3]
     if neighbours is None:
         columns = np.broadcast_to(np.arange(n), (n, n))
@@ -192,28 +201,26 @@ def _descend(law, atoms, neighbours, factor, free_box, stiffness, tolerance, ste
 
 
 def _search(law, atoms, free_box, tolerance, max_steps) -> Settled:
-    """Rounds, each with a new list and a new factor, until two stand still or all is
-    done.
-    """
+    """Rounds, each with a new list and a new factor, until two stand still."""
+    if not bool(jnp.isfinite(cartesian(atoms)).all()):
+        raise JaxmatError(
+            "positions or box of the atoms are not finite; go back to the last "
+            "configuration that was, and take smaller steps from there."
+        )
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
-    rounds: list[_Round] = []
-    taken = still = 0
-    while still < 2 and taken < max_steps:
-        now = _round(law, atoms, free_box, tolerance, max_steps - taken)
-        moved = np.asarray(cartesian(now.atoms) - cartesian(atoms))
+    first = now = _round(law, atoms, free_box, tolerance, max_steps)
+    taken, freed, still = int(now.info.num_steps), now.freed, 0
+    while not bool(now.info.converged) and taken < max_steps and still < 2:
+        before = now.atoms
+        now = _round(law, before, free_box, tolerance, max_steps - taken)
+        moved = np.asarray(cartesian(now.atoms) - cartesian(before))
         still = 0 if np.abs(moved).max() > 0 else still + 1
         taken += int(now.info.num_steps)
-        atoms = now.atoms
-        rounds.append(now)
-        if bool(now.info.converged):
-            break
-    info = Info(
-        rounds[-1].info.converged, jnp.asarray(taken), rounds[-1].info.residual_norm
-    )
-    freed = sum(now.freed for now in rounds)
-    event = freed > EVENT * rounds[0].expected + rounds[0].noise
-    return Settled(atoms, info, event, jnp.asarray(rounds[0].shift > 0))
+        freed += now.freed
+    info = Info(now.info.converged, jnp.asarray(taken), now.info.residual_norm)
+    event = freed > EVENT * first.expected + first.noise
+    return Settled(now.atoms, info, event, jnp.asarray(first.shift > 0))
 
 
 def _round(law, atoms, free_box, tolerance, max_steps) -> _Round:
@@ -253,7 +260,8 @@ def relax_large(
         `Solution` with the atoms, the images of atoms kept.
 
     Raises:
-        JaxmatError: if the box is narrower than twice the cutoff and the skin.
+        JaxmatError: if the box is narrower than twice the cutoff and the skin, or
+            atoms are not finite.
         EquinoxRuntimeError: not converged, if `throw`.
     """
     settled = _search(law, atoms, free_box, tolerance, max_steps)

@@ -20,7 +20,7 @@ from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._space import minimum_image, perpendicular_widths, separations
 
-SKIN = 1.1
+REACH = 1.1
 """Reach of a list over the cutoff, by default."""
 
 
@@ -127,7 +127,7 @@ def find_neighbours(
             be a neighbour twice.
     """
     cutoff = float(cutoff)
-    reach = cutoff * SKIN if skin is None else cutoff + skin
+    reach = cutoff * REACH if skin is None else cutoff + skin
     widths = np.asarray(perpendicular_widths(atoms.box))
     if not widths.min() >= 2 * reach:
         raise JaxmatError(
@@ -159,7 +159,7 @@ def list_pairs(atoms: Atoms, cutoff: Scalar, capacity: int) -> Neighbours:
         The list, `overflowed` where the capacity did not suffice.
     """
     n, d = atoms.positions.shape
-    reach = jnp.asarray(SKIN * cutoff, atoms.box.dtype)
+    reach = jnp.asarray(REACH * cutoff, atoms.box.dtype)
     return _search(atoms, reach, (1,) * d, n, capacity)
 
 

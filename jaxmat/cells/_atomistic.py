@@ -167,9 +167,11 @@ def atomistic_cell(
     """
     check_positive("stress_unit", jnp.asarray(stress_unit))
     alike = of_the_same_atoms(law, configurations)
-    relaxed = [atoms.relax(law, one).value for one in alike]
+    large = alike[0].positions.size > atoms.DENSE
+    relax = atoms.relax_large if large else atoms.relax
+    relaxed = [relax(law, one).value for one in alike]
     capacity = None
-    if relaxed[0].positions.size > atoms.DENSE:
+    if large:
         lists = [atoms.find_neighbours(one, law.cutoff) for one in relaxed]
         capacity = max(one.indices.shape[1] for one in lists)
     return AtomisticCell(
@@ -210,7 +212,7 @@ def _follow(capacity, everything):
     substeps = jnp.ceil(jnp.linalg.norm(change) / MAX_STRAIN - 1e-6)
     # A NaN, an absurd strain or a box too narrow for the cutoff end at once.
     widths = atoms.perpendicular_widths(stretch @ state.box)
-    reach = law.cutoff * (1.0 if capacity is None else atoms.SKIN)
+    reach = law.cutoff * (1.0 if capacity is None else atoms.REACH)
     sound = (substeps < 1e5) & (jnp.min(widths) >= 2 * reach)
     substeps = jnp.where(sound, jnp.maximum(substeps, 1.0), 0.0)
 

@@ -100,3 +100,42 @@ def test_a_box_too_narrow_for_a_list_is_refused(glass, monkeypatch):
     narrow = atoms.Atoms(glass.positions, 0.4 * glass.box, glass.species)
     with pytest.raises(JaxmatError, match="larger box"):
         atoms.relax_large(LAW, narrow)
+
+
+def test_atoms_out_of_each_others_reach_are_at_rest_as_they_are():
+    far = jnp.array([[0.1, 0.1], [0.6, 0.1], [0.1, 0.6]])
+    start = atoms.Atoms(far, 12 * jnp.eye(2), jnp.zeros(3, int))
+    end = atoms.relax_large(LAW, start).value
+    np.testing.assert_allclose(end.positions, far, atol=1e-15)
+
+
+def test_a_bond_beyond_its_inflection_still_contracts():
+    # The mean of the Hessian's diagonal is negative here.
+    start = atoms.Atoms(
+        jnp.array([[0.1, 0.1], [0.26, 0.1]]), 12 * jnp.eye(2), jnp.zeros(2, int)
+    )
+    end = atoms.relax_large(LAW, start).value
+    plain = atoms.relax(LAW, start).value
+    np.testing.assert_allclose(
+        atoms.energy(LAW, end), atoms.energy(LAW, plain), rtol=1e-12
+    )
+
+
+def test_single_precision_comes_to_rest_as_well(glass):
+    law, start = (
+        jax.tree.map(
+            lambda x: x.astype(jnp.float32) if x.dtype == jnp.float64 else x, tree
+        )
+        for tree in (LAW, glass)
+    )
+    F = jnp.eye(2, dtype=jnp.float32) + 1e-3 * jnp.array([[1, 0], [0, -1]], jnp.float32)
+    settled = atoms.settle_large(law, start, F @ start.box)
+    assert bool(settled.info.converged)
+    assert settled.atoms.positions.dtype == jnp.float32
+
+
+def test_atoms_at_nan_are_refused_in_one_sentence(glass):
+    lost = atoms.Atoms(glass.positions.at[3, 0].set(jnp.nan), glass.box, glass.species)
+    for relax in (atoms.relax_large, lambda law, a: atoms.settle_large(law, a, a.box)):
+        with pytest.raises(JaxmatError, match="not finite"):
+            relax(LAW, lost)
