@@ -664,6 +664,7 @@ EXEMPT = {
     "materials.AbstractFiniteMaterial": MATERIAL,
     "materials.AbstractMaterial": MATERIAL,
     "materials.Damage": MATERIAL,
+    "materials.FiniteStrain": MATERIAL,
     "materials.History": RECORD,
     "materials.J2Plasticity": MATERIAL,
     "materials.J2State": RECORD,

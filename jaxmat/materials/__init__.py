@@ -13,6 +13,7 @@ from jaxmat.materials._elastic import Oriented as Oriented
 from jaxmat.materials._elastic import PlaneStrain as PlaneStrain
 from jaxmat.materials._elastic import PlaneStress as PlaneStress
 from jaxmat.materials._finite import AbstractFiniteMaterial as AbstractFiniteMaterial
+from jaxmat.materials._finite import FiniteStrain as FiniteStrain
 from jaxmat.materials._finite import SaintVenantKirchhoff as SaintVenantKirchhoff
 from jaxmat.materials._finite import SmallStrain as SmallStrain
 from jaxmat.materials._plastic import J2Plasticity as J2Plasticity

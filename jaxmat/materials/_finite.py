@@ -1,17 +1,18 @@
 """Finite strain: from the deformation gradient to the first Piola-Kirchhoff stress.
 
 A sibling of the protocol in `_base`, not a mode of it: work is `P : dF` here and
-`sig : d eps` there. `SmallStrain` takes a law from here to there.
+`sig : d eps` there. `SmallStrain` takes a law from here to there, `FiniteStrain` back.
 """
 
 import abc
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
 from jaxmat import mandel
-from jaxmat._check import check_shape
+from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Matrix, Scalar, Stiffness, full_precision
 from jaxmat.materials._base import AbstractMaterial
 
@@ -111,3 +112,64 @@ class SmallStrain(AbstractMaterial):
         F = jnp.eye(3, dtype=eps.dtype) + mandel.to_tensor2(eps)
         P, state = self.law.update(F, state, dt)
         return mandel.from_tensor2(P), state
+
+
+class FiniteStrain(AbstractFiniteMaterial):
+    """A law of `eps` and `sig` as one of finite strain: it sees Biot's strain.
+
+    The polar decomposition `F = R U` leaves `eps = U - 1`, which no rotation changes,
+    and whose conjugate `sig` makes `P = 2 F Y` with `U Y + Y U = sig`. So the law is
+    objective whatever it is, the work `P : dF` is `sig : d eps`, and a hyperelastic law
+    stays one. Of an objective law `SmallStrain` and this are inverses of each other: a
+    network of finite laws is `FiniteStrain(prnn([SmallStrain(law), ...], ...))`.
+
+    Attributes:
+        law: a material of six strain components, undeformed frame.
+
+    Raises:
+        JaxmatError: if `law` is one of a plane.
+
+    References:
+        Ogden (1984), Non-linear Elastic Deformations, section 3.5 (conjugate pairs).
+    """
+
+    law: AbstractMaterial
+
+    def __check_init__(self):
+        if self.law.num_strains != 6:
+            raise JaxmatError(
+                f"`law` has {self.law.num_strains} strain components; a deformation "
+                "gradient is 3x3, so give the solid's law, not one put into a plane."
+            )
+
+    def init_state(self, key=None):
+        return self.law.init_state(key)
+
+    @full_precision
+    def update(self, F, state, dt):
+        U = _root(F.T @ F)
+        eps = mandel.from_tensor2(U - jnp.eye(3, dtype=F.dtype))
+        sig, state = self.law.update(eps, state, dt)
+        return 2 * F @ _split(U, mandel.to_tensor2(sig)), state
+
+
+@jax.custom_jvp
+@full_precision
+def _root(C: Matrix) -> Matrix:
+    """Square root of a positive definite matrix, smooth where eigenvalues meet."""
+    values, vectors = jnp.linalg.eigh(C)
+    return (vectors * jnp.sqrt(values)) @ vectors.T
+
+
+@_root.defjvp
+def _root_jvp(primals, tangents):
+    U = _root(*primals)
+    return U, _split(U, *tangents)
+
+
+@full_precision
+def _split(U: Matrix, H: Matrix) -> Matrix:
+    """The symmetric `Y` with `U Y + Y U = H`, for symmetric `H`."""
+    one = jnp.eye(3, dtype=U.dtype)
+    both = jnp.kron(U, one) + jnp.kron(one, U)
+    return jnp.linalg.solve(both, H.ravel()).reshape(3, 3)

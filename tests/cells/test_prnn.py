@@ -10,12 +10,15 @@ import pytest
 
 from jaxmat import JaxmatError, cells, crystals, tangent, training
 from jaxmat.materials import (
+    FiniteStrain,
     J2Plasticity,
     LinearElastic,
     LinearHardening,
     LoadPath,
     PlaneStress,
     PronySeries,
+    SaintVenantKirchhoff,
+    SmallStrain,
     drive,
 )
 
@@ -25,6 +28,7 @@ STEEL = J2Plasticity(
     LinearHardening(jnp.asarray(0.2), jnp.asarray(2.0)),
 )
 SILICON = LinearElastic(crystals.cubic(165.64, 63.94, 79.51))
+CRYSTAL = SaintVenantKirchhoff(SILICON.stiffness)
 DIRECTION = np.array([1.0, -0.3, 0.2, 0.5, -0.7, 0.4])
 DECODERS = ("positive", "normalised", "tied")
 
@@ -39,6 +43,18 @@ def test_networks_in_plane_stress_obey(rule):
     laws = (PlaneStress(STEEL), PlaneStress(SILICON))
     material = network("normalised", laws, learn_laws=True)
     rule(material, jnp.asarray(1e-2 * DIRECTION[:3]))
+
+
+@pytest.mark.parametrize(
+    "rule", contract.FINITE_LAWS, ids=lambda rule: rule.__name__
+)
+def test_networks_at_finite_strain_obey(rule):
+    """Objective because its points see stretches only, conjugate because it is tied."""
+    material = FiniteStrain(
+        network(laws=(STEEL, SmallStrain(CRYSTAL)), learn_laws=True)
+    )
+    F = jnp.array([[1.1, 0.2, -0.1], [-0.15, 0.9, 0.1], [0.05, -0.2, 1.2]])
+    rule(material, F)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

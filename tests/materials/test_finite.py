@@ -8,18 +8,38 @@ import numpy as np
 import pytest
 
 from jaxmat import JaxmatError, crystals, drive, mandel, rotations, tangent
-from jaxmat.materials import LoadPath, Oriented, SaintVenantKirchhoff, SmallStrain
+from jaxmat.materials import (
+    FiniteStrain,
+    J2Plasticity,
+    LinearElastic,
+    LinearHardening,
+    LoadPath,
+    Oriented,
+    PlaneStress,
+    SaintVenantKirchhoff,
+    SmallStrain,
+)
 
 QUARTZ = crystals.constants("Quartz").stiffness
 CRYSTAL = SaintVenantKirchhoff(QUARTZ)
 # Strains of 10 to 20 %, and a turn.
 DEFORMED = jnp.array([[1.1, 0.2, -0.1], [-0.15, 0.9, 0.1], [0.05, -0.2, 1.2]])
+STEEL = J2Plasticity(
+    jnp.asarray(160.0),
+    jnp.asarray(80.0),
+    LinearHardening(jnp.asarray(0.2), jnp.asarray(2.0)),
+)
 STRAIN = 0.1 * jnp.array([1.0, -0.3, 0.2, 0.5, -0.7, 0.4])
 
 
 @pytest.mark.parametrize("law", contract.FINITE_LAWS, ids=lambda law: law.__name__)
-def test_a_finite_material_obeys(law):
-    law(CRYSTAL, DEFORMED)
+@pytest.mark.parametrize(
+    "material",
+    [CRYSTAL, FiniteStrain(LinearElastic(QUARTZ)), FiniteStrain(STEEL)],
+    ids=["crystal", "law of Biot's strain", "plastic law of Biot's strain"],
+)
+def test_a_finite_material_obeys(law, material):
+    law(material, DEFORMED)
 
 
 def test_stress_is_the_slope_of_the_energy():
@@ -87,6 +107,60 @@ def test_an_oriented_crystal_is_one_of_turned_stiffness():
         contract.stress(SmallStrain(turned), STRAIN),
         rtol=1e-12,
     )
+
+
+def test_a_law_of_finite_strain_comes_back_from_small_strain():
+    there_and_back = FiniteStrain(SmallStrain(CRYSTAL))
+    np.testing.assert_allclose(
+        contract.stress(there_and_back, DEFORMED),
+        contract.stress(CRYSTAL, DEFORMED),
+        rtol=0,
+        atol=1e-12 * 100,
+    )
+
+
+def test_a_law_of_small_strain_comes_back_from_finite_strain():
+    np.testing.assert_allclose(
+        contract.stress(SmallStrain(FiniteStrain(STEEL)), STRAIN),
+        contract.stress(STEEL, STRAIN),
+        rtol=1e-12,
+    )
+
+
+def test_where_stretches_are_equal_derivatives_of_any_order_exist():
+    """The axes of stretch are undefined there, of the second order too."""
+
+    def work(eps):
+        turn = rotations.to_matrix(contract.TURN)
+        F = turn @ (jnp.eye(3) + mandel.to_tensor2(eps))
+        law = FiniteStrain(LinearElastic(QUARTZ))
+        return jnp.vdot(contract.stress(law, F), F) / 2
+
+    at_rest = jnp.zeros(6)
+    one = mandel.from_tensor2(jnp.eye(3))
+    # P : F / 2 = sig : (1 + eps) / 2 with sig = C eps.
+    # Rounding of moduli of order 100, here and below.
+    close = {"rtol": 0, "atol": 1e-10}
+    np.testing.assert_allclose(jax.grad(work)(at_rest), QUARTZ @ one / 2, **close)
+    hessian = jax.jit(jax.hessian(work))(at_rest)
+    np.testing.assert_allclose(hessian, QUARTZ, **close)
+
+
+def test_history_turns_with_the_body():
+    """Flowed, then turned and pulled again, as if never turned."""
+    law, turn = FiniteStrain(STEEL), rotations.to_matrix(contract.TURN)
+    first = jnp.eye(3) + mandel.to_tensor2(STRAIN / 5)
+    second = jnp.eye(3) + mandel.to_tensor2(-STRAIN / 7)
+    _, flowed = law.update(first, law.init_state(), jnp.ones(()))
+    plain, _ = law.update(second, flowed, jnp.ones(()))
+    turned, _ = law.update(turn @ second, flowed, jnp.ones(()))
+    # Rounding of moduli of order 100 at stresses of order one.
+    np.testing.assert_allclose(turned, turn @ plain, rtol=0, atol=1e-12)
+
+
+def test_a_law_of_a_plane_has_no_deformation_gradient():
+    with pytest.raises(JaxmatError, match="3 strain components"):
+        FiniteStrain(PlaneStress(STEEL))
 
 
 def test_a_pulled_bar_follows_the_closed_form():
