@@ -1,4 +1,4 @@
-"""Networks of material points for a fibre composite: accuracy, data, speed.
+"""Networks of points of a fibre composite, of boxes of atoms: accuracy, data, speed.
 
     python benchmarks/bench_prnn.py --quick
     python benchmarks/bench_prnn.py --runs DIR
@@ -7,13 +7,19 @@ Trainings lie in `DIR`, one file each; what is missing is made first, which take
 three hours on a core. Errors are mean absolute errors over sxx, syy, txy at all steps
 of thirty paths that no training has seen, MPa. Times are medians of warm runs on one
 core, compilation apart. The last line of standard output is the result as JSON.
+
+The section `hybrid` is about a glass of 2000 atoms with stiff inclusions; see
+`_hybrid.py`. Trainings whose points are boxes of atoms take some ten hours on a core.
 """
 
 import functools
 import pathlib
 import tempfile
 
+import _bars_hybrid
 import _bars_prnn
+import _hybrid
+import _hybrid_figure
 import _prnn_runs
 import jax
 import numpy as np
@@ -79,6 +85,23 @@ def speed(args) -> list[dict]:
     return rows
 
 
+def hybrid(args) -> list[dict]:
+    """Errors of networks of boxes of atoms and of their rivals, seed by seed."""
+    folder = pathlib.Path(args.runs)
+    kinds = ("nearest",) if args.quick else tuple(_hybrid.KINDS)
+    rows = [_hybrid.reference()]
+    rows += [_hybrid.row(folder, kind, k) for kind in kinds for k in _hybrid.seeds(kind)]
+    if not args.quick:
+        _hybrid_figure.draw(rows, folder)
+    return rows
+
+
+def atoms_in_specimen(args) -> list[dict]:
+    """A derivative through all scales, and what a temperature does."""
+    with Program("_glass_specimen.py") as program:
+        return [program("relaxation"), *([] if args.quick else [program("gradient")])]
+
+
 def draw(rows: list[dict]) -> None:
     """Error against the number of paths, all seeds, on logarithmic axes."""
     from matplotlib.figure import Figure
@@ -115,7 +138,10 @@ LABELS = {
     "lstm with dropout": "LSTM with dropout",
 }
 COLOURS = ("#0b3c5d", "#2a9d8f", "#7f5539", "#c1440e", "#e0a100", "#6a4c93")
-SECTIONS = {one.__name__: one for one in (learning, extrapolation, speed)}
+SECTIONS = {
+    one.__name__: one
+    for one in (learning, extrapolation, speed, hybrid, atoms_in_specimen)
+}
 
 
 def versions() -> dict:
@@ -136,7 +162,8 @@ def main(argv: list[str] | None = None) -> None:
             _prnn_runs.make_quick()
             args.models = ["prnn"]
         measured = functools.partial(measure, args=args)
-        record(args, OUTPUT, versions(), measured, BARS, COMMAND)
+        bars = [*BARS, *_bars_hybrid.BARS]
+        record(args, OUTPUT, versions(), measured, bars, COMMAND)
 
 
 def measure(section: str, args) -> list[dict]:

@@ -1,5 +1,7 @@
 """Minimisers on functions whose minima are known."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -146,3 +148,22 @@ def test_in_a_batch_only_what_differs_is_looped_over():
         jax.jit(both)(matrices, vectors), matrices[:, :, :2].swapaxes(1, 2), atol=1e-15
     )
     assert set(shapes) == {((3, 3), (3,))}
+
+
+def test_a_cpu_never_sees_a_batch_of_triangular_solves():
+    """Two of them at once wait for each other for ever (jaxlib 0.10.2, two cores)."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("a loop on CPUs only")
+
+    @solve.in_turn
+    def substitute(lower, rhs):
+        return jax.scipy.linalg.solve_triangular(lower, rhs, lower=True)
+
+    # Columns of one matrix within matrices of many points, as a tangent asks for them.
+    columns = jax.vmap(substitute, (None, 1), 1)
+    lower = jnp.tril(np.random.default_rng(0).uniform(1, 2, (5, 3, 3)))
+    text = str(jax.make_jaxpr(jax.vmap(columns, (0, None)))(lower, jnp.eye(3)))
+    shapes = set(re.findall(r":f64\[([0-9,]*)\] = triangular_solve", text))
+    assert shapes == {"3,3"}
+    found = jax.vmap(columns, (0, None))(lower, jnp.eye(3))
+    np.testing.assert_allclose(found, np.linalg.inv(lower), atol=1e-13)

@@ -18,7 +18,12 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxmat._check import JaxmatError
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
-from jaxmat.atoms._space import minimum_image, perpendicular_widths, separations
+from jaxmat.atoms._space import (
+    inverse,
+    minimum_image,
+    perpendicular_widths,
+    separations,
+)
 
 REACH = 1.1
 """Reach of a list over the cutoff, by default."""
@@ -56,7 +61,7 @@ def is_current(neighbours: Neighbours, atoms: Atoms, cutoff: Scalar) -> Bool[Arr
     each atom has moved by at most `u` beside that: the pair is still at least
     `F_min reach - 2 u` apart.
     """
-    F = atoms.box @ jnp.linalg.inv(neighbours.box)
+    F = atoms.box @ inverse(neighbours.box)
     shrink = jnp.sqrt(jnp.linalg.eigvalsh(F.T @ F)[0])
     moved = minimum_image(atoms.positions - neighbours.origin) @ atoms.box.T
     farthest = jnp.sqrt(jnp.max(jnp.sum(moved**2, axis=-1)))

@@ -20,6 +20,7 @@ from jaxmat._types import full_precision
 from jaxmat.atoms._neighbours import only_if_current
 from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, by_rows, pair_energy
 from jaxmat.atoms._potential import AbstractPotential
+from jaxmat.atoms._space import inverse
 
 
 def matrix(values: Any) -> Float[Array, "species species"]:
@@ -146,8 +147,8 @@ class AbstractPair(AbstractPotential):
         )
         force = jnp.stack([linear[(k,)] for k in d], -1)
         third += eye[:, :, None] * force[:, None, None, :]
-        inverse = jnp.linalg.inv(atoms.box)
-        affine = jnp.einsum("im,aijk,lk->amjl", atoms.box, third, inverse)
+        to_fractional = inverse(atoms.box)
+        affine = jnp.einsum("im,aijk,lk->amjl", atoms.box, third, to_fractional)
         return affine + eye[:, None, :] * force[:, None, :, None]
 
     @full_precision
@@ -165,8 +166,8 @@ class AbstractPair(AbstractPotential):
             for i, k, j, m in itertools.product(d, repeat=4)
         ]
         cartesian = jnp.stack(whole).reshape((atoms.dimension,) * 4) / 2
-        inverse = jnp.linalg.inv(atoms.box)
-        return jnp.einsum("iajb,ka,mb->ikjm", cartesian, inverse, inverse)
+        to_fractional = inverse(atoms.box)
+        return jnp.einsum("iajb,ka,mb->ikjm", cartesian, to_fractional, to_fractional)
 
 
 class LennardJones(AbstractPair):

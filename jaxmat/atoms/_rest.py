@@ -27,6 +27,7 @@ from jaxmat.atoms._potential import (
     position_slope,
 )
 from jaxmat.atoms._relax import tolerance_for
+from jaxmat.atoms._space import inverse
 from jaxmat.solve import Info, conjugate_gradient, in_turn, lbfgs
 
 DENSE = 1800
@@ -159,7 +160,7 @@ def _compliance(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array
     matrix = _without_translations(law.hessian(atoms), atoms)
     held = jax.lax.stop_gradient(matrix)
     factor = Factor(*_cholesky(held))
-    inverse = jnp.linalg.inv(atoms.box)
+    to_fractional = inverse(atoms.box)
 
     @full_precision
     def product(u):
@@ -168,17 +169,17 @@ def _compliance(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array
     def follow(push):
         u = jax.lax.custom_linear_solve(
             product,
-            (push @ inverse).ravel(),
+            (push @ to_fractional).ravel(),
             lambda _, force: _substitute(factor.lower, force),
             symmetric=True,
         )
-        return u.reshape(push.shape) @ inverse.T
+        return u.reshape(push.shape) @ to_fractional.T
 
     return follow
 
 
 def _matrix_free(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Array]:
-    inverse = jnp.linalg.inv(atoms.box)
+    to_fractional = inverse(atoms.box)
 
     def product(u):
         return law.hessian_product(atoms, u)
@@ -193,9 +194,9 @@ def _matrix_free(law: AbstractPotential, atoms: Atoms) -> Callable[[Array], Arra
 
     @full_precision
     def follow(push):
-        force = push @ inverse
+        force = push @ to_fractional
         u = jax.lax.custom_linear_solve(product, force, solve, symmetric=True)
-        return u @ inverse.T
+        return u @ to_fractional.T
 
     return follow
 

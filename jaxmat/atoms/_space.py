@@ -23,7 +23,7 @@ def minimum_image(s: Float[Array, "*n d"]) -> Float[Array, "*n d"]:
 @full_precision
 def perpendicular_widths(box: Float[Array, "d d"]) -> Float[Array, " d"]:
     """Distances between opposite faces of the box whose columns are lattice vectors."""
-    return 1 / jnp.linalg.norm(jnp.linalg.inv(box), axis=1)
+    return 1 / jnp.linalg.norm(inverse(box), axis=1)
 
 
 @full_precision

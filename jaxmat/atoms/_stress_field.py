@@ -16,7 +16,7 @@ from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 from jaxmat.atoms._pair import AbstractPair
 from jaxmat.atoms._pair_sum import bonds, by_rows
-from jaxmat.atoms._space import minimum_image
+from jaxmat.atoms._space import inverse, minimum_image
 
 
 @full_precision
@@ -86,12 +86,12 @@ def stress_field(
     s = atoms.positions
     between = minimum_image(s[:, None] - s).reshape(n * n, d)
     middle = (s[:, None] - between.reshape(n, n, d) / 2).reshape(n * n, d)
-    inverse = jnp.linalg.inv(atoms.box)
+    to_fractional = inverse(atoms.box)
 
     @jax.checkpoint
     def coefficient(wave):
         wave = wave.astype(s.dtype)
-        k = 2 * jnp.pi * (wave @ inverse)
+        k = 2 * jnp.pi * (wave @ to_fractional)
         kernel = jnp.exp(-jnp.sum(k * k) * width**2 / 2)
         angle = 2 * jnp.pi * (middle @ wave)
         spread = kernel * jnp.sinc(between @ wave)  # the mean along the line

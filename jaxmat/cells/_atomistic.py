@@ -125,12 +125,13 @@ class AtomisticCell(AbstractFiniteMaterial):
             none,
         )
 
+    @eqx.filter_jit  # traced once, though a network asks several times
     @full_precision
     def update(self, F, state, dt):
         d = state.box.shape[0]
         # Derivatives come from where the path ends, not from the path.
         held, path, end = jax.lax.stop_gradient((self.law, state, F[:d, :d]))
-        everything = (path, stretch_of(end), held, self.species)
+        everything = (path, end, held, self.species)
         settled, converged = in_turn(partial(_follow, self.capacity))(everything)
         now = Atoms(settled.positions, F[:d, :d] @ state.box, self.species)
         now = Atoms(atoms.at_rest(self.law, now), now.box, now.species)
@@ -207,7 +208,8 @@ def _follow(capacity, everything):
 
     At least one, since the potential may be another than the state was made with.
     """
-    state, stretch, law, species = everything
+    state, F, law, species = everything
+    stretch = stretch_of(F)
     change = stretch - state.stretch
     substeps = jnp.ceil(jnp.linalg.norm(change) / MAX_STRAIN - 1e-6)
     # A NaN, an absurd strain or a box too narrow for the cutoff end at once.

@@ -29,8 +29,10 @@ def in_turn(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
 
     A batch of iterations lasts as long as its slowest member for all of them, and the
     CPU's batched factorisations and triangular solves take several times as long as one
-    after the other. Where the first argument is the same for the whole batch, the batch
-    stays one: a matrix with many right-hand sides.
+    after the other. Worse, jaxlib shares a batched triangular solve among the threads
+    that wait for it: two at once, on two cores, wait for each other for ever. Where the
+    first argument is the same for the whole batch, the batch stays one: a matrix with
+    many right-hand sides, itself in turn under another `vmap`.
 
     Args:
         function: of pytrees of arrays; it closes over none. The first argument decides.
@@ -43,12 +45,12 @@ def in_turn(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
 
     @wrapped.def_vmap
     def _(axis_size, in_batched, *args):
-        batched, shared = eqx.partition(args, tuple(in_batched))
+        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, in_batched)
+        batch = jax.vmap(function, tuple(axes))
 
-        def batch(batched):
-            return jax.vmap(lambda x: function(*eqx.combine(x, shared)))(batched)
+        def loop(*args):
+            batched, shared = eqx.partition(args, tuple(in_batched))
 
-        def loop(batched):
             # The item at hand is the carry, an array of its own: `lax.map` slices it
             # out of the batch inside every loop that reads it, 2.5 times as slow for
             # the pairs of atoms.
@@ -60,9 +62,9 @@ def in_turn(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
             return jax.lax.scan(step, first, rest)[1]
 
         if any(jax.tree.leaves(in_batched[0])):
-            out = by_platform(batched, cpu=loop, default=batch)
+            out = by_platform(*args, cpu=loop, default=batch)
         else:
-            out = batch(batched)
+            out = in_turn(batch)(*args)
         return out, jax.tree.map(lambda _: True, out)
 
     return wrapped

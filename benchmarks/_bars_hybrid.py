@@ -1,0 +1,156 @@
+"""What networks of boxes of atoms have to hold, read off the rows."""
+
+import statistics
+from collections.abc import Callable
+
+import numpy as np
+from _record import Bar, pick
+
+REFERENCE = "one solid"
+RIVALS = {
+    "untrained": "boxes, untrained",
+    "points": "points of J2",
+    "gru": "GRU, 4 paths",
+    "gru-many": "GRU, 40 paths",
+    "nearest": "nearest of 40 histories",
+}
+TRAINED = "boxes"
+
+
+def middle(rows: dict, model: str, key: str = "test_mae") -> float | None:
+    """Median of all seeds; of the mean of the replicas where there are some."""
+    found = [
+        row.get(f"{key}_of_mean", row[key]) for row in pick(rows, "hybrid", model=model)
+    ]
+    return statistics.median(found) if found else None
+
+
+def _against(model: str) -> Callable[[dict], float | None]:
+    def value(rows: dict) -> float | None:
+        ours, theirs = middle(rows, TRAINED), middle(rows, model)
+        return ours / theirs if ours and theirs else None
+
+    return value
+
+
+def scaled_scatter(rows: dict) -> float | None:
+    """Scatter of the solids, if they had as many atoms as a network with replicas."""
+    solids, networks = (pick(rows, "hybrid", model=m) for m in (REFERENCE, TRAINED))
+    if not (solids and networks):
+        return None
+    atoms = networks[0]["num_atoms"] * networks[0]["replicas"]
+    return solids[0]["test_mae"] * (solids[0]["num_atoms"] / atoms) ** 0.5
+
+
+def _against_scatter(rows: dict) -> float | None:
+    ours, scatter = middle(rows, TRAINED), scaled_scatter(rows)
+    return ours / scatter if ours and scatter else None
+
+
+def _left(rows: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Stress left at no strain: network, solids, and scatter of one solid."""
+    solids, networks = (pick(rows, "hybrid", model=m) for m in (REFERENCE, TRAINED))
+    if not (solids and networks):
+        return None
+    ours = np.median([row["left"] for row in networks], 0)
+    return ours, *(np.array(solids[0][key]) for key in ("left", "left_scatter"))
+
+
+def _left_ratio(rows: dict) -> float | None:
+    found = _left(rows)
+    return None if found is None else float(np.min(found[0] / found[1]))
+
+
+def _left_difference(rows: dict) -> float | None:
+    found = _left(rows)
+    if found is None:
+        return None
+    ours, solids, scatter = found
+    return float(np.max(np.abs(ours - solids) / scatter))
+
+
+def work_ratio(rows: dict) -> float | None:
+    """Atoms times gradients of a solid over those of a network, on the same path."""
+    solids, networks = (pick(rows, "hybrid", model=m) for m in (REFERENCE, TRAINED))
+    if not (solids and networks):
+        return None
+    full = solids[0]["num_atoms"] * solids[0]["evaluations"]
+    return full / statistics.median(row["atom_evaluations"] for row in networks)
+
+
+def _specimen(key: str) -> Callable[[dict], float | None]:
+    def value(rows: dict) -> float | None:
+        found = pick(rows, "atoms_in_specimen", what=key)
+        return found[0]["value"] if found else None
+
+    return value
+
+
+_OF_MEAN = "trained on four paths: median error of five seeds (mean of the replicas)"
+
+BARS = [
+    *(
+        Bar(
+            f"hybrid-{name}",
+            "hybrid",
+            f"network of boxes {_OF_MEAN} on unseen cycles over that of: {model}",
+            "<=",
+            1.0,
+            _against(model),
+        )
+        for name, model in RIVALS.items()
+    ),
+    Bar(
+        "hybrid-scatter",
+        "hybrid",
+        "that error over the scatter of the solids from sample to sample, times "
+        "sqrt(N_ref / sum N_cell)",
+        "<=",
+        1.0,
+        _against_scatter,
+    ),
+    Bar(
+        "hybrid-left-sign",
+        "hybrid",
+        "shear stress left after a cycle over that of the solids, the smaller of two "
+        "cycles",
+        ">=",
+        0.0,
+        _left_ratio,
+    ),
+    Bar(
+        "hybrid-left-size",
+        "hybrid",
+        "its difference from that of the solids over their scatter, the larger of two "
+        "cycles",
+        "<=",
+        1.0,
+        _left_difference,
+    ),
+    Bar(
+        "hybrid-work",
+        "hybrid",
+        "N_ref x evaluations over sum(N_cell x evaluations), N_ref = 2000, one replica",
+        ">=",
+        1.0,
+        work_ratio,
+    ),
+    Bar(
+        "hybrid-relaxation",
+        "atoms_in_specimen",
+        "boxes at T = 0.2: shear stress after a hold of 40 units of time over that "
+        "right after the strain",
+        "<=",
+        0.9,
+        _specimen("relaxation"),
+    ),
+    Bar(
+        "end-to-end-gradient",
+        "atoms_in_specimen",
+        "derivative of a specimen's mean stress in the epsilon of the embedded atoms "
+        "against central differences, relative",
+        "<=",
+        1e-5,
+        _specimen("gradient"),
+    ),
+]
