@@ -90,7 +90,9 @@ def hybrid(args) -> list[dict]:
     folder = pathlib.Path(args.runs)
     kinds = ("nearest",) if args.quick else tuple(_hybrid.KINDS)
     rows = [_hybrid.reference()]
-    rows += [_hybrid.row(folder, kind, k) for kind in kinds for k in _hybrid.seeds(kind)]
+    rows += [
+        _hybrid.row(folder, kind, k) for kind in kinds for k in _hybrid.seeds(kind)
+    ]
     if not args.quick:
         _hybrid_figure.draw(rows, folder)
     return rows
@@ -99,7 +101,14 @@ def hybrid(args) -> list[dict]:
 def atoms_in_specimen(args) -> list[dict]:
     """A derivative through all scales, and what a temperature does."""
     with Program("_glass_specimen.py") as program:
-        return [program("relaxation"), *([] if args.quick else [program("gradient")])]
+        rows = [program("relaxation")]
+        if not args.quick:
+            trained = str(pathlib.Path(args.runs, "hybrid-atoms-0.json").resolve())
+            rows += [
+                program("gradient"),
+                program("specimen", trained=trained, steps=10),
+            ]
+    return rows
 
 
 def draw(rows: list[dict]) -> None:

@@ -45,9 +45,7 @@ def test_networks_in_plane_stress_obey(rule):
     rule(material, jnp.asarray(1e-2 * DIRECTION[:3]))
 
 
-@pytest.mark.parametrize(
-    "rule", contract.FINITE_LAWS, ids=lambda rule: rule.__name__
-)
+@pytest.mark.parametrize("rule", contract.FINITE_LAWS, ids=lambda rule: rule.__name__)
 def test_networks_at_finite_strain_obey(rule):
     """Objective because its points see stretches only, conjugate because it is tied."""
     material = FiniteStrain(
