@@ -106,3 +106,52 @@ def test_a_step_that_is_too_long_is_said_and_the_state_kept(tmp_path):
     recipe = dataclasses.replace(RECIPE, dt=0.3, hot=50.0, melting=15.0)
     with pytest.raises(JaxmatError, match="time step"):
         atoms.make_glass(LAW, jax.random.key(0), recipe, path=path)
+
+
+def test_swaps_visit_assignments_as_often_as_boltzmann_says():
+    """Six atoms that stay where they are: twenty ways to make three of them large."""
+    rng = np.random.default_rng(2)
+    positions = jnp.asarray(rng.uniform(size=(6, 2)) * 0.1 + np.arange(6)[:, None] / 6)
+    start = atoms.Atoms(positions, 6.0 * jnp.eye(2), jnp.arange(6) % 2)
+    ways = np.array([x for x in np.ndindex(*[2] * 6) if sum(x) == 3])
+    law = atoms.kob_andersen()
+
+    @jax.jit
+    def energy(species):
+        return law.energy(atoms.Atoms(positions, start.box, species))
+
+    temperature, chains = 0.5, 4000
+    energies = np.array([energy(jnp.asarray(way)) for way in ways])
+    expected = np.exp(-energies / temperature)
+    expected /= expected.sum()
+    assert expected.max() > 4 * expected.min()  # there is something to find
+    end, accepted = jax.jit(
+        jax.vmap(lambda key: atoms.swap(law, key, start, temperature, 60))
+    )(jax.random.split(jax.random.key(0), chains))
+    assert 0 < accepted.mean() < 36  # three in five attempts are of two kinds
+    found = (np.asarray(end.species)[:, None] == ways).all(-1).mean(0)
+    assert found.sum() == 1.0  # as many of each kind as before
+    # Chains are independent, 60 attempts are many for six atoms: binomial scatter.
+    error = np.sqrt(expected * (1 - expected) / chains)
+    assert np.abs((found - expected) / error).max() < 4.0
+
+
+def test_a_quench_that_swaps_goes_on_after_a_stop_and_keeps_its_composition(tmp_path):
+    recipe = atoms.Quench((12, 12), 0.8, 1.0, 1.0, melting=0.5, dimension=2, swaps=10)
+    key, file = jax.random.key(4), tmp_path / "quench.npz"
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done, total):
+        if done == total // 2:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        atoms.make_glass(LAW, key, recipe, path=file, progress=stop)
+    again = atoms.make_glass(LAW, key, recipe, path=file)
+    whole = atoms.make_glass(LAW, key, recipe)
+    np.testing.assert_array_equal(again.species, whole.species)
+    assert np.bincount(whole.species).tolist() == [12, 12]
+    start = atoms.random_atoms(LAW, jax.random.split(key)[0], recipe)
+    assert (np.asarray(start.species) != whole.species).any()
