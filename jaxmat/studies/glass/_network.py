@@ -18,16 +18,22 @@ COUNTS = (6, 2)
 
 
 def box_network(
-    boxes: Sequence[Atoms], *, counts: tuple[int, int] = COUNTS, key: Key[Array, ""]
+    boxes: Sequence[Atoms],
+    *,
+    counts: tuple[int, int] = COUNTS,
+    amplitude: float = 1.0,
+    key: Key[Array, ""],
 ) -> PRNN:
     """A material made of boxes of the matrix and of inclusions, not trained.
 
-    Its encoder is the identity and all boxes count alike: Taylor's average of them.
+    All boxes see the same strain and count alike: Taylor's average of them.
 
     Args:
         boxes: of the matrix, at rest, atoms in the same order (`make_cells`); every
             point begins with one of them, chosen by the key of `init_state`.
         counts: points of matrix and of inclusion.
+        amplitude: strain of the boxes over that of the whole. Less than one makes the
+            network softer, since its decoder is that of Hill and Mandel's work.
         key: random key; without scatter of the weights it changes nothing.
 
     Returns:
@@ -39,7 +45,8 @@ def box_network(
         PlaneStrain(SmallStrain(cells.atomistic_cell(law, some)))
         for some in (boxes, hard)
     ]
-    return cells.prnn(points, counts, key=key, scatter=0.0)
+    network = cells.prnn(points, counts, key=key, scatter=0.0)
+    return eqx.tree_at(lambda n: n.encoder, network, amplitude * network.encoder)
 
 
 @eqx.filter_jit
