@@ -296,13 +296,6 @@ CASES = {
         lambda _, a: atoms.d2min(a, atoms.Atoms(a.positions**2, a.box, a.species), 1.6)
     ),
     "atoms.energy": of_atoms(atoms.energy),
-    "atoms.fluctuation_moduli": Case(
-        lambda both: atoms.fluctuation_moduli(
-            *both, 0.5, jnp.stack([both[1].positions, both[1].positions ** 2])
-        ),
-        (few_atoms,),
-        differentiable=False,  # its derivative is that of an ensemble
-    ),
     "atoms.forces": of_atoms(atoms.forces),
     "atoms.from_cartesian": of_atoms(
         lambda _, a: atoms.from_cartesian(a.positions, a.box, a.species).positions
@@ -614,7 +607,6 @@ EXEMPT = {
     "atoms.AbstractPotential": LAW,
     "atoms.Atoms": RECORD,
     "atoms.BKS": LAW,
-    "atoms.Canonical": RECORD,
     "atoms.ConstantEnergy": PART,
     "atoms.EAM": LAW,
     "atoms.Langevin": PART,
@@ -630,14 +622,11 @@ EXEMPT = {
     "atoms.Vashishta": LAW,
     "atoms.bks_silica": LAW,
     "atoms.vashishta_silica": LAW,
-    "atoms.canonical_stress": "differentiated in tests/cells/test_thermal_cell.py",
-    "atoms.quenched_stress": "differentiated in tests/cells/test_thermal_cell.py",
     "atoms.check": "raises on concrete values",
     "atoms.find_neighbours": "makes a list on concrete values",
     "atoms.is_current": "says yes or no",
     "atoms.kob_andersen": LAW,
     "atoms.make_glass": LOOP,
-    "atoms.swap": LOOP,
     "atoms.quench": LOOP,
     "atoms.random_atoms": LOOP,
     "atoms.read_setfl": "a file",

@@ -6,10 +6,6 @@ from jaxmat.atoms._atoms import deform as deform
 from jaxmat.atoms._atoms import from_cartesian as from_cartesian
 from jaxmat.atoms._atoms import shifted as shifted
 from jaxmat.atoms._atoms import volume as volume
-from jaxmat.atoms._canonical import Canonical as Canonical
-from jaxmat.atoms._canonical import canonical_stress as canonical_stress
-from jaxmat.atoms._canonical import fluctuation_moduli as fluctuation_moduli
-from jaxmat.atoms._canonical import quenched_stress as quenched_stress
 from jaxmat.atoms._dynamics import AbstractEnsemble as AbstractEnsemble
 from jaxmat.atoms._dynamics import ConstantEnergy as ConstantEnergy
 from jaxmat.atoms._dynamics import Langevin as Langevin
@@ -66,7 +62,6 @@ from jaxmat.atoms._structure import participation_ratio as participation_ratio
 from jaxmat.atoms._structure import radial_distribution as radial_distribution
 from jaxmat.atoms._structure import structure_factor as structure_factor
 from jaxmat.atoms._structure import wave_numbers as wave_numbers
-from jaxmat.atoms._swap import swap as swap
 from jaxmat.atoms._validate import check as check
 from jaxmat.atoms._vashishta import Vashishta as Vashishta
 from jaxmat.atoms._vashishta import vashishta_silica as vashishta_silica

@@ -21,7 +21,6 @@ from jaxmat.atoms._motion import Motion, set_in_motion
 from jaxmat.atoms._pair import AbstractPair, matrix
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import relax
-from jaxmat.atoms._swap import swap
 from jaxmat.atoms._validate import check
 from jaxmat.solve import poison
 
@@ -63,7 +62,6 @@ class Quench:
         dt: time step.
         friction: of Langevin's thermostat.
         dimension: 2 or 3.
-        swaps: attempts to swap species after every `STEPS` steps, see `swap`.
 
     Raises:
         JaxmatError: if this is no quench: nothing to cool, a rate or a temperature that
@@ -79,15 +77,12 @@ class Quench:
     dt: float = 0.005
     friction: float = 1.0
     dimension: int = 3
-    swaps: int = 0
 
     def __post_init__(self):
         for name in ("density", "hot", "rate", "cold", "melting", "dt", "friction"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
                 raise JaxmatError(f"`{name}` is {value}; a quench takes positive ones.")
-        if self.swaps < 0:
-            raise JaxmatError(f"`swaps` is {self.swaps}; give 0 or more attempts.")
         if self.cold >= self.hot:
             raise JaxmatError(
                 f"the quench goes from {self.hot:.4g} up to {self.cold:.4g}; give a "
@@ -209,15 +204,7 @@ def make_glass(
 @eqx.filter_jit
 def _block(law, recipe, motion, temperature, neighbours, steps=STEPS) -> Motion:
     ensemble = Langevin(recipe.dt, temperature, recipe.friction)
-    motion = simulate(law, ensemble, motion, steps, neighbours=neighbours)[0]
-    attempts = recipe.swaps * steps // STEPS
-    if attempts == 0:
-        return motion
-    key, used = jax.random.split(motion.key)
-    swapped, _ = swap(
-        law, used, motion.atoms, temperature, attempts, neighbours=neighbours
-    )
-    return eqx.tree_at(lambda m: (m.atoms, m.key), motion, (swapped, key))
+    return simulate(law, ensemble, motion, steps, neighbours=neighbours)[0]
 
 
 def _with_lists(law, recipe, motion, temperature, neighbours):

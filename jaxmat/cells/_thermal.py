@@ -28,6 +28,7 @@ from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms import AbstractPotential, Atoms, Motion
 from jaxmat.cells._atomistic import Samples, of_the_same_atoms, stretch_of
+from jaxmat.cells._canonical import Canonical, average, average_at_rest, with_slope_of
 from jaxmat.materials import AbstractFiniteMaterial
 from jaxmat.solve import in_turn, poison
 
@@ -147,14 +148,13 @@ class ThermalCell(AbstractFiniteMaterial):
         d = state.boxes.shape[-1]
         in_plane = F[:d, :d]
         new, seen, sound = _run(*jax.lax.stop_gradient((self, in_plane, state, dt)))
-        here = atoms.Canonical(self.law, self.species, self.temperature), in_plane
+        here = Canonical(self.law, self.species, self.temperature), in_plane
         boxes = state.boxes
         if self.derivative == "fluctuation":
-            P = atoms.canonical_stress(*here, boxes, seen)
+            P = average(*here, boxes, seen)
         else:
-            value = atoms.canonical_stress(*jax.lax.stop_gradient(here), boxes, seen)
-            quenched = atoms.quenched_stress(*here, boxes, new.positions)
-            P = _with_slope_of(value, quenched)
+            value = average(*jax.lax.stop_gradient(here), boxes, seen)
+            P = with_slope_of(value, average_at_rest(*here, boxes, new.positions))
         P = poison(P * self.stress_unit, sound)
         return jnp.zeros_like(F).at[:d, :d].set(P), new
 
@@ -339,17 +339,3 @@ def _follow(everything):
     (_, motion, smooth), seen = jax.lax.scan(sample, begin, length=2 * K)
     numbers = jax.random.key_data(motion.key)
     return motion.atoms.positions, motion.velocities, numbers, seen[K:], smooth
-
-
-@jax.custom_jvp
-def _with_slope_of(
-    value: Float[Array, "d d"], model: Float[Array, "d d"]
-) -> Float[Array, "d d"]:
-    """`value`, with the derivative of `model`."""
-    del model
-    return value
-
-
-@_with_slope_of.defjvp
-def _with_slope_of_jvp(primals, tangents):
-    return _with_slope_of(*primals), tangents[1]

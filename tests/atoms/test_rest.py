@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from atoms_cases import glass, rattled_lattice
 
-from jaxmat import JaxmatError, atoms
+from jaxmat import atoms
 
 ONE = np.ones((2, 2))
 LAW = atoms.LennardJones(ONE, [[1.0, 0.9], [0.9, 0.8]], 1.6)
@@ -166,40 +166,3 @@ def test_a_minimisation_that_stalls_says_so():
     assert jnp.isfinite(stalled.value.positions).all()
     with pytest.raises(eqx.EquinoxRuntimeError, match="forces did not fall"):
         atoms.relax(LAW, start, max_steps=5)
-
-
-def test_fluctuations_of_a_cold_solid_make_its_moduli():
-    """Samples drawn from the Gaussian that a quadratic energy has: no dynamics."""
-    law, solid, T, count = LAW, small(), 1e-7, 4000
-    values, vectors = np.linalg.eigh(eqx.filter_jit(atoms.hessian)(law, solid))
-    assert (values[3:] > 1e-3).all()  # but for translations
-    noise = np.random.default_rng(0).normal(size=(count, len(values) - 3))
-    u = (noise * np.sqrt(T / values[3:])) @ vectors[:, 3:].T
-    shift = jax.vmap(lambda u: atoms.shifted(solid, u).positions)
-    seen = shift(jnp.asarray(u.reshape(count, -1, 3)))
-    found = eqx.filter_jit(atoms.fluctuation_moduli)(law, solid, T, seen)
-    cold = eqx.filter_jit(atoms.elastic_moduli)(law, solid)
-    born = eqx.filter_jit(atoms.born_moduli)(law, solid)
-    # A covariance from 4000 samples is known to some sqrt(2 / 4000) of what it is.
-    scatter = np.sqrt(2 / count) * float(jnp.abs(born - cold).max())
-    assert float(jnp.abs(born - cold).max()) > 20 * scatter
-    np.testing.assert_allclose(found, cold, rtol=0, atol=5 * scatter)
-
-
-def test_an_ideal_gas_has_the_moduli_of_its_pressure():
-    """Of `P = -N T / V0 F^-T`, whatever the samples."""
-    apart = jnp.array([[0.1, 0.1, 0.1], [0.6, 0.6, 0.6]])
-    gas = atoms.Atoms(apart, 8.0 * jnp.eye(3), jnp.zeros(2, int))
-    law = atoms.LennardJones(1.0, 1.0, 2.0)
-    found = atoms.fluctuation_moduli(law, gas, 0.7, jnp.stack([apart, apart + 0.01]))
-    eye = np.eye(3)
-    expected = 2 * 0.7 / 8.0**3 * np.einsum("il,kj->ijkl", eye, eye)
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-18)
-
-
-def test_one_sample_does_not_fluctuate():
-    gas = atoms.Atoms(jnp.zeros((2, 3)), 8.0 * jnp.eye(3), jnp.zeros(2, int))
-    with pytest.raises(JaxmatError, match="two"):
-        atoms.fluctuation_moduli(
-            atoms.LennardJones(1.0, 1.0, 2.0), gas, 0.7, jnp.zeros((1, 2, 3))
-        )
