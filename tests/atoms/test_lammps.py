@@ -40,7 +40,7 @@ pair_coeff 1 1 1.0 1.0 2.5
 pair_coeff 1 2 1.5 0.8 2.0
 pair_coeff 2 2 0.5 0.88 2.2"""
 
-BAR = 1 / 1602176.5  # eV per cubic angstrom, as LAMMPS has it
+BAR = 1 / 1602176.634  # eV per cubic angstrom
 
 
 def interpreter():
