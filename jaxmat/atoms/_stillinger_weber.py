@@ -9,11 +9,9 @@ from which the terms j = k are taken off: exact, and no list of triples.
 """
 
 import functools
-from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from jaxmat._check import check_positive
 from jaxmat._types import Scalar
@@ -92,30 +90,19 @@ class StillingerWeber(AbstractPotential):
         bond = jnp.where(inside, self.depth * bond * jnp.exp(tail), 0.0)
         h = jnp.where(inside, jnp.exp(self.gamma * tail), 0.0)
         n = [c / distance for c in r]
-        bent = self.stiffness * jnp.sum(angles(h, n, self.cosine))
-        total = self.epsilon * (jnp.sum(bond) + bent) / 2
+        angles = self._angles(h, n)
+        total = self.epsilon * (jnp.sum(bond) + self.stiffness * jnp.sum(angles)) / 2
         return only_if_current(total, neighbours, atoms, self.cutoff)
 
-
-def angles(
-    h: Float[Array, "atoms others"],
-    n: Sequence[Float[Array, "atoms others"]],
-    cosine: Float[Array, "*atoms"],
-) -> Float[Array, " atoms"]:
-    """`h h' (n . n' - cosine)^2` summed over ordered pairs of bonds of each atom.
-
-    Args:
-        h: weights of the bonds.
-        n: components of their directions.
-        cosine: of the preferred angle, of each atom or of all.
-    """
-    d, c = len(n), cosine
-    second = sum(
-        (1 if i == j else 2) * jnp.sum(h * n[i] * n[j], axis=1) ** 2
-        for i in range(d)
-        for j in range(i, d)
-    )
-    first = sum(jnp.sum(h * n[i], axis=1) ** 2 for i in range(d))
-    zeroth = jnp.sum(h, axis=1) ** 2
-    itself = (1 - c) ** 2 * jnp.sum(h * h, axis=1)
-    return second - 2 * c * first + c**2 * zeroth - itself
+    def _angles(self, h, n):
+        """Sum over ordered pairs of bonds of each atom."""
+        d, c = len(n), self.cosine
+        second = sum(
+            (1 if i == j else 2) * jnp.sum(h * n[i] * n[j], axis=1) ** 2
+            for i in range(d)
+            for j in range(i, d)
+        )
+        first = sum(jnp.sum(h * n[i], axis=1) ** 2 for i in range(d))
+        zeroth = jnp.sum(h, axis=1) ** 2
+        itself = (1 - c) ** 2 * jnp.sum(h * h, axis=1)
+        return second - 2 * c * first + c**2 * zeroth - itself
