@@ -63,3 +63,5 @@ from jaxmat.atoms._structure import radial_distribution as radial_distribution
 from jaxmat.atoms._structure import structure_factor as structure_factor
 from jaxmat.atoms._structure import wave_numbers as wave_numbers
 from jaxmat.atoms._validate import check as check
+from jaxmat.atoms._vashishta import Vashishta as Vashishta
+from jaxmat.atoms._vashishta import vashishta_silica as vashishta_silica
