@@ -169,6 +169,10 @@ class Vashishta(AbstractPotential):
         angles = self.angles.energy(atoms, neighbours)
         return self.bonds.energy(atoms, neighbours) + angles
 
+    def exchange(self, atoms, i, j, neighbours=None):
+        angles = self.angles.exchange(atoms, i, j, neighbours)
+        return self.bonds.exchange(atoms, i, j) + angles
+
     def hessian(self, atoms):
         return self.bonds.hessian(atoms) + self.angles.hessian(atoms)
 

@@ -1,4 +1,4 @@
-"""Vashishta's silica: the formula, derivatives, symmetries; LAMMPS is in test_lammps."""
+"""Silica of Vashishta: the formula, derivatives, symmetries. LAMMPS: test_lammps."""
 
 import dataclasses
 
