@@ -140,5 +140,5 @@ def test_with_swaps_a_glass_cooled_as_fast_lies_lower():
         energies(dataclasses.replace(recipe, swaps=swaps)) for swaps in (0, 100)
     )
     error = np.hypot(without.std(), swapped.std()) / np.sqrt(7)
-    print(without.mean(), swapped.mean(), error)
+    # 0.38 and 0.67 an atom, known to 0.06.
     assert swapped.mean() < without.mean() - 3 * error
