@@ -255,6 +255,12 @@ def moving(a):
     return atoms.Motion(a, velocities, masses.astype(velocities.dtype), KEY)
 
 
+def jittered(a):
+    """The atoms in three configurations near by."""
+    noise = 0.02 * jax.random.normal(KEY, (3, *a.positions.shape), a.positions.dtype)
+    return jax.vmap(lambda u: atoms.shifted(a, u))(noise)
+
+
 def still(like):
     """Five atoms of the type of a number."""
     s = jnp.linspace(0, 0.8, 10).reshape(5, 2).astype(like.dtype)
@@ -337,6 +343,9 @@ CASES = {
         lambda _, a: atoms.structure_factor(a, jnp.array([[1, 0], [2, 1]]))
     ),
     "atoms.temperature": of_atoms(lambda _, a: atoms.temperature(moving(a))),
+    "atoms.thermal_moduli": of_atoms(
+        lambda law, a: atoms.thermal_moduli(law, jittered(a), 0.5)
+    ),
     "atoms.volume": of_atoms(lambda _, a: atoms.volume(a)),
     "atoms.wave_numbers": of_atoms(
         lambda _, a: atoms.wave_numbers(a, jnp.array([[1, 0], [2, 1]]))
@@ -619,6 +628,7 @@ EXEMPT = {
     "atoms.Settled": RECORD,
     "atoms.SoftSpheres": LAW,
     "atoms.StillingerWeber": LAW,
+    "atoms.Vashishta": LAW,
     "atoms.bks_silica": LAW,
     "atoms.check": "raises on concrete values",
     "atoms.find_neighbours": "makes a list on concrete values",
@@ -633,6 +643,8 @@ EXEMPT = {
     "atoms.relax_large": "lists and factors on concrete values",
     "atoms.settle_large": "lists and factors on concrete values",
     "atoms.settle": LOOP,
+    "atoms.swap_species": LOOP,
+    "atoms.vashishta_silica": LAW,
     "atoms.wahnstrom": LAW,
     "atoms.wca": LAW,
     "cells.AtomisticCell": MATERIAL,

@@ -13,6 +13,7 @@ from jaxmat.atoms._dynamics import NoseHoover as NoseHoover
 from jaxmat.atoms._dynamics import simulate as simulate
 from jaxmat.atoms._eam import EAM as EAM
 from jaxmat.atoms._eam import read_setfl as read_setfl
+from jaxmat.atoms._fluctuations import thermal_moduli as thermal_moduli
 from jaxmat.atoms._glass import Quench as Quench
 from jaxmat.atoms._glass import SoftSpheres as SoftSpheres
 from jaxmat.atoms._glass import make_glass as make_glass
@@ -62,4 +63,7 @@ from jaxmat.atoms._structure import participation_ratio as participation_ratio
 from jaxmat.atoms._structure import radial_distribution as radial_distribution
 from jaxmat.atoms._structure import structure_factor as structure_factor
 from jaxmat.atoms._structure import wave_numbers as wave_numbers
+from jaxmat.atoms._swap import swap_species as swap_species
 from jaxmat.atoms._validate import check as check
+from jaxmat.atoms._vashishta import Vashishta as Vashishta
+from jaxmat.atoms._vashishta import vashishta_silica as vashishta_silica

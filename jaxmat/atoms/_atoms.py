@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxmat._check import JaxmatError
-from jaxmat._types import Scalar, full_precision
+from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._space import inverse
 
 
@@ -85,3 +85,10 @@ def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
     """Atoms moved by Cartesian displacements."""
     positions = atoms.positions + u @ inverse(atoms.box).T
     return Atoms(positions, atoms.box, atoms.species)
+
+
+def exchanged(atoms: Atoms, i: Count, j: Count) -> Atoms:
+    """Atoms of which `i` and `j` have exchanged their species."""
+    pair = jnp.stack([i, j])
+    species = atoms.species.at[pair].set(atoms.species[pair[::-1]])
+    return Atoms(atoms.positions, atoms.box, species)

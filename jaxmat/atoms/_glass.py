@@ -21,6 +21,8 @@ from jaxmat.atoms._motion import Motion, set_in_motion
 from jaxmat.atoms._pair import AbstractPair, matrix
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import relax
+from jaxmat.atoms._space import perpendicular_widths
+from jaxmat.atoms._swap import swap_species
 from jaxmat.atoms._validate import check
 from jaxmat.solve import poison
 
@@ -62,10 +64,12 @@ class Quench:
         dt: time step.
         friction: of Langevin's thermostat.
         dimension: 2 or 3.
+        swaps: attempts to exchange two atoms (`swap_species`) after every block of
+            `STEPS` steps; as many as there are atoms are usual.
 
     Raises:
         JaxmatError: if this is no quench: nothing to cool, a rate or a temperature that
-            is not positive, fewer than two atoms.
+            is not positive, fewer than two atoms, swaps among atoms of one kind.
     """
 
     counts: tuple[int, ...]
@@ -77,6 +81,7 @@ class Quench:
     dt: float = 0.005
     friction: float = 1.0
     dimension: int = 3
+    swaps: int = 0
 
     def __post_init__(self):
         for name in ("density", "hot", "rate", "cold", "melting", "dt", "friction"):
@@ -93,6 +98,11 @@ class Quench:
                 f"`counts` is {self.counts} in {self.dimension} dimensions; give at "
                 "least two atoms, in 2 or 3."
             )
+        if self.swaps < 0 or (self.swaps and sum(n > 0 for n in self.counts) < 2):
+            raise JaxmatError(
+                f"`swaps` is {self.swaps} for `counts` {self.counts}; give 0, or "
+                "atoms of two kinds."
+            )
 
     @property
     def temperatures(self) -> Float[np.ndarray, " blocks"]:
@@ -108,9 +118,17 @@ def random_atoms(law: AbstractPotential, key: Key[Array, ""], recipe: Quench) ->
 
     Soft spheres nine tenths as large as the atoms (ten times `law.core`) are brought to
     rest, so that none overlap much.
+
+    Raises:
+        JaxmatError: if the recipe has more species than the potential.
     """
     positions, order = jax.random.split(key)
     n, d = sum(recipe.counts), recipe.dimension
+    if len(recipe.counts) > law.num_species:
+        raise JaxmatError(
+            f"`counts` has {len(recipe.counts)} species and the potential "
+            f"{law.num_species}; give as many."
+        )
     species = jnp.repeat(
         jnp.arange(len(recipe.counts)), np.array(recipe.counts), total_repeat_length=n
     )
@@ -133,20 +151,23 @@ def quench(law: AbstractPotential, key: Key[Array, ""], recipe: Quench) -> Atoms
         recipe: see `Quench`.
 
     Returns:
-        Atoms at rest (`relax`); NaN where the motion blew up or did not come to rest.
+        Atoms at rest (`relax`); NaN where the motion blew up or did not come to rest,
+        or the box is narrower than twice the cutoff.
     """
     start, velocities = jax.random.split(key)
     atoms = random_atoms(law, start, recipe)
     motion = set_in_motion(velocities, atoms, recipe.hot)
 
     def block(motion, temperature):
-        return _block(law, recipe, motion, temperature, None), None
+        motion = _block(law, recipe, motion, temperature, None)
+        return _swapped(law, recipe, motion, temperature, None), None
 
     temperatures = jnp.asarray(recipe.temperatures, atoms.positions.dtype)
     motion, _ = jax.lax.scan(block, motion, temperatures)
     rest = relax(law, motion.atoms, throw=False)
-    positions = poison(rest.value.positions, rest.info.converged)
-    return Atoms(positions, atoms.box, atoms.species)
+    wide = jnp.min(perpendicular_widths(atoms.box)) >= 2 * law.cutoff
+    positions = poison(rest.value.positions, rest.info.converged & wide)
+    return Atoms(positions, atoms.box, rest.value.species)
 
 
 def make_glass(
@@ -175,8 +196,8 @@ def make_glass(
 
     Raises:
         JaxmatError: if the box is narrower than twice the cutoff, the file belongs to
-            another recipe, or the motion blew up; its last good state is in the file.
-        EquinoxRuntimeError: if the end does not come to rest, see `relax`.
+            another recipe, the motion blew up (its last good state is in the file),
+            or the end does not come to rest (`relax`).
     """
     start, velocities = jax.random.split(key)
     temperatures, first = recipe.temperatures, 0
@@ -194,6 +215,9 @@ def make_glass(
                 f"a time step below {recipe.dt:.4g}."
             )
         motion = after
+        if recipe.swaps:
+            neighbours = list_neighbours(law, motion.atoms)
+            motion = _swapped(law, recipe, motion, jnp.asarray(kT), neighbours)
         if path is not None:
             _save(Path(path), recipe, motion, k + 1)
         if progress is not None:
@@ -205,6 +229,17 @@ def make_glass(
 def _block(law, recipe, motion, temperature, neighbours, steps=STEPS) -> Motion:
     ensemble = Langevin(recipe.dt, temperature, recipe.friction)
     return simulate(law, ensemble, motion, steps, neighbours=neighbours)[0]
+
+
+@eqx.filter_jit
+def _swapped(law, recipe, motion, temperature, neighbours) -> Motion:
+    if not recipe.swaps:
+        return motion
+    key, used = jax.random.split(motion.key)
+    atoms, _ = swap_species(
+        law, used, motion.atoms, temperature, recipe.swaps, neighbours
+    )
+    return eqx.tree_at(lambda m: (m.atoms, m.key), motion, (atoms, key))
 
 
 def _with_lists(law, recipe, motion, temperature, neighbours):

@@ -17,7 +17,6 @@ import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Array, Float
 
-from jaxmat._check import JaxmatError
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, cartesian, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours, find_neighbours
@@ -26,6 +25,7 @@ from jaxmat.atoms._pair_sum import listed_bonds
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import MAX_STEPS, checked, tolerance_for
 from jaxmat.atoms._rest import EVENT, ROUND, Settled
+from jaxmat.atoms._validate import check_finite
 from jaxmat.solve import Info, Solution, lbfgs
 
 ALL_PAIRS = 600
@@ -202,11 +202,7 @@ def _descend(law, atoms, neighbours, factor, free_box, stiffness, tolerance, ste
 
 def _search(law, atoms, free_box, tolerance, max_steps) -> Settled:
     """Rounds, each with a new list and a new factor, until two stand still."""
-    if not bool(jnp.isfinite(cartesian(atoms)).all()):
-        raise JaxmatError(
-            "positions or box of the atoms are not finite; go back to the last "
-            "configuration that was, and take smaller steps from there."
-        )
+    check_finite(atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     first = now = _round(law, atoms, free_box, tolerance, max_steps)
@@ -260,9 +256,8 @@ def relax_large(
         `Solution` with the atoms, the images of atoms kept.
 
     Raises:
-        JaxmatError: if the box is narrower than twice the cutoff and the skin, or
-            atoms are not finite.
-        EquinoxRuntimeError: not converged, if `throw`.
+        JaxmatError: if the box is narrower than twice the cutoff and the skin, atoms
+            are not finite, or it did not converge and `throw`.
     """
     settled = _search(law, atoms, free_box, tolerance, max_steps)
     return checked(Solution(settled.atoms, settled.info), throw)

@@ -17,8 +17,9 @@ from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
+from jaxmat.atoms._atoms import exchanged
 from jaxmat.atoms._neighbours import only_if_current
-from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, by_rows, pair_energy
+from jaxmat.atoms._pair_sum import SMOOTHINGS, bonds, by_rows, pair_energy, row_energies
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._space import inverse
 
@@ -95,6 +96,13 @@ class AbstractPair(AbstractPotential):
     def energy(self, atoms, neighbours=None):
         total = pair_energy(self, atoms, neighbours)
         return only_if_current(total, neighbours, atoms, self.cutoff)
+
+    def exchange(self, atoms, i, j, neighbours=None):
+        """From the bonds of the two with all others; no list is needed."""
+        del neighbours
+        rows, after = jnp.stack([i, j]), exchanged(atoms, i, j)
+        change = row_energies(self, after, rows) - row_energies(self, atoms, rows)
+        return jnp.sum(change)
 
     def hessian(self, atoms):
         """Assembled from the pairs."""

@@ -101,13 +101,24 @@ def _stiffnesses(law, box, pairs):
     return separations(pairs.s, box), along, across
 
 
+def row_energies(law, atoms, rows):
+    """Energy of some atoms' bonds with all others, for each of them."""
+    s = [atoms.positions[:, k] for k in range(atoms.dimension)]
+    pairs = _pairs_of(rows, s, atoms.species)
+    return jnp.sum(_energies(law, atoms.box, pairs), axis=1)
+
+
 def _value(law, atoms, neighbours):
-    pairs = _pairs(atoms, neighbours)
-    x, inside = _ratio(law, atoms.box, pairs)
+    return jnp.sum(_energies(law, atoms.box, _pairs(atoms, neighbours))) / 2
+
+
+def _energies(law, box, pairs):
+    """Of all ordered pairs."""
+    x, inside = _ratio(law, box, pairs)
     parameters = [pairs.entries(p) for p in law.parameters]
     reduced = law.shape(x, *parameters) - _taken_off(law, pairs)(x)
     epsilon = pairs.entries(law.epsilon)
-    return jnp.sum(jnp.where(inside, epsilon * reduced, 0.0)) / 2
+    return jnp.where(inside, epsilon * reduced, 0.0)
 
 
 def _in_positions(law, atoms, neighbours):

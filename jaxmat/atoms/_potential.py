@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxmat._types import Scalar, full_precision
-from jaxmat.atoms._atoms import Atoms, shifted, volume
+from jaxmat._types import Count, Scalar, full_precision
+from jaxmat.atoms._atoms import Atoms, exchanged, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
 from jaxmat.atoms._space import inverse
 
@@ -46,6 +46,13 @@ class AbstractPotential(eqx.Module):
             neighbours: list made by `find_neighbours` for this cutoff, or None for all
                 pairs. NaN where the list has overflowed, or is out of date.
         """
+
+    def exchange(
+        self, atoms: Atoms, i: Count, j: Count, neighbours: Neighbours | None = None
+    ) -> Scalar:
+        """What it costs that atoms `i` and `j` exchange their species."""
+        after = self.energy(exchanged(atoms, i, j), neighbours)
+        return after - self.energy(atoms, neighbours)
 
     @full_precision
     def hessian(self, atoms: Atoms) -> Float[Array, "m m"]:

@@ -2,19 +2,22 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array
 
+from jaxmat._check import JaxmatError
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
 from jaxmat.atoms._potential import AbstractPotential
+from jaxmat.atoms._validate import check_finite
 from jaxmat.solve import Solution, lbfgs
 
 STALLED = (
-    "relax: forces did not fall to `tolerance` in `max_steps` evaluations. The "
-    "potential may not be smooth (take smoothing 'curvature'), two atoms may lie on "
-    "each other (see atoms.check), or the tolerance is below rounding. Pass "
-    "`throw=False` to look at where it ended."
+    "relax: forces did not fall to `tolerance` in `max_steps` evaluations; take a "
+    "smooth potential (smoothing 'curvature'), atoms that do not lie on each other "
+    "(`atoms.check`), more steps or a tolerance above rounding, or pass `throw=False` "
+    "to look at where it ended."
 )
 
 MAX_STEPS = 20_000
@@ -55,8 +58,10 @@ def relax(
         `Solution` with the atoms, the images of atoms kept.
 
     Raises:
-        EquinoxRuntimeError: not converged, if `throw`.
+        JaxmatError: if atoms are not finite, or it did not converge and `throw`; in a
+            trace the latter is an EquinoxRuntimeError.
     """
+    check_finite(atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
@@ -99,8 +104,10 @@ def relax_box(
         `Solution` with the atoms in their new box.
 
     Raises:
-        EquinoxRuntimeError: not converged, if `throw`.
+        JaxmatError: if atoms are not finite, or it did not converge and `throw`; in a
+            trace the latter is an EquinoxRuntimeError.
     """
+    check_finite(atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
@@ -132,5 +139,9 @@ def _relax_box(law, atoms, tolerance: Scalar, max_steps: Count) -> Solution:
 def checked(solution: Solution, throw: bool) -> Solution:
     if not throw:
         return solution
+    if not isinstance(solution.info.converged, Tracer):
+        if solution.info.converged:
+            return solution
+        raise JaxmatError(STALLED)
     value = eqx.error_if(solution.value, ~solution.info.converged, STALLED)
     return Solution(value, solution.info)

@@ -12,6 +12,7 @@ import functools
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from jaxmat._check import check_positive
 from jaxmat._types import Scalar
@@ -90,19 +91,24 @@ class StillingerWeber(AbstractPotential):
         bond = jnp.where(inside, self.depth * bond * jnp.exp(tail), 0.0)
         h = jnp.where(inside, jnp.exp(self.gamma * tail), 0.0)
         n = [c / distance for c in r]
-        angles = self._angles(h, n)
+        angles = sum_of_angles(h, n, self.cosine)
         total = self.epsilon * (jnp.sum(bond) + self.stiffness * jnp.sum(angles)) / 2
         return only_if_current(total, neighbours, atoms, self.cutoff)
 
-    def _angles(self, h, n):
-        """Sum over ordered pairs of bonds of each atom."""
-        d, c = len(n), self.cosine
-        second = sum(
-            (1 if i == j else 2) * jnp.sum(h * n[i] * n[j], axis=1) ** 2
-            for i in range(d)
-            for j in range(i, d)
-        )
-        first = sum(jnp.sum(h * n[i], axis=1) ** 2 for i in range(d))
-        zeroth = jnp.sum(h, axis=1) ** 2
-        itself = (1 - c) ** 2 * jnp.sum(h * h, axis=1)
-        return second - 2 * c * first + c**2 * zeroth - itself
+
+def sum_of_angles(
+    h: Float[Array, "atoms others"],
+    n: list[Float[Array, "atoms others"]],
+    cosine: Scalar | Float[Array, " atoms"],
+) -> Float[Array, " atoms"]:
+    """`h h' (n . n' - cosine)^2`, summed over ordered pairs of bonds of each atom."""
+    d, c = len(n), cosine
+    second = sum(
+        (1 if i == j else 2) * jnp.sum(h * n[i] * n[j], axis=1) ** 2
+        for i in range(d)
+        for j in range(i, d)
+    )
+    first = sum(jnp.sum(h * n[i], axis=1) ** 2 for i in range(d))
+    zeroth = jnp.sum(h, axis=1) ** 2
+    itself = (1 - c) ** 2 * jnp.sum(h * h, axis=1)
+    return second - 2 * c * first + c**2 * zeroth - itself

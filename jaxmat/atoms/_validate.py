@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxmat._check import JaxmatError
 from jaxmat.atoms._atoms import Atoms
@@ -18,9 +19,7 @@ def check(law: AbstractPotential, atoms: Atoms) -> None:
             narrower than twice the cutoff, or two atoms lie on each other (a tenth of
             their `sigma` apart).
     """
-    for name, values in (("positions", atoms.positions), ("box", atoms.box)):
-        if not np.isfinite(np.asarray(values)).all():
-            raise JaxmatError(f"`{name}` holds NaN or infinity; give finite numbers.")
+    check_finite(atoms)
     species = np.asarray(atoms.species)
     if species.min() < 0 or species.max() >= law.num_species:
         raise JaxmatError(
@@ -39,6 +38,16 @@ def check(law: AbstractPotential, atoms: Atoms) -> None:
             f"atoms {i} and {j} are closer than a tenth of their size; move them "
             "apart or take one out."
         )
+
+
+def check_finite(atoms: Atoms) -> None:
+    """Raise if a number is not finite; says nothing of traced values."""
+    for name, values in (("positions", atoms.positions), ("box", atoms.box)):
+        if not isinstance(values, Tracer) and not np.isfinite(np.asarray(values)).all():
+            raise JaxmatError(
+                f"`{name}` holds NaN or infinity; give finite numbers, such as those "
+                "of the last configuration that had them."
+            )
 
 
 def _closest(law: AbstractPotential, atoms: Atoms) -> tuple[float, int, int]:

@@ -163,8 +163,8 @@ def atomistic_cell(
         An `AtomisticCell`, which `SmallStrain` makes a material at small strain.
 
     Raises:
-        JaxmatError: if configurations do not match or are not sound (`atoms.check`).
-        EquinoxRuntimeError: if a minimisation stalls.
+        JaxmatError: if configurations do not match or are not sound (`atoms.check`), or
+            a minimisation stalls.
     """
     check_positive("stress_unit", jnp.asarray(stress_unit))
     alike = of_the_same_atoms(law, configurations)

@@ -25,3 +25,22 @@ def glass(law, num_atoms, density, seed=0):
     box = (num_atoms / density) ** (1 / 3) * jnp.eye(3)
     species = jnp.asarray((np.arange(num_atoms) % 5 == 0).astype(int))
     return atoms.relax(law, atoms.Atoms(positions, box, species)).value
+
+
+def cristobalite(repeats, rattle=0.0, seed=0, lattice=7.16):
+    """Ideal beta-cristobalite, SiO2: silicon as in diamond, oxygen between neighbours.
+
+    Rattled, the box is sheared as well.
+    """
+    rng = np.random.default_rng(seed)
+    fcc = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    bonds = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / 8
+    oxygen = (fcc[:, None] + bonds).reshape(-1, 3)
+    basis = np.concatenate([fcc, fcc + 0.25, oxygen])
+    corners = np.indices((repeats,) * 3).reshape(3, -1).T
+    s = (corners[:, None] + basis).reshape(-1, 3) / repeats
+    side = repeats * lattice
+    s = s + rattle / side * rng.normal(size=s.shape)
+    box = side * np.eye(3) + rattle * rng.uniform(-1, 1, (3, 3))
+    species = np.tile([0] * 8 + [1] * 16, repeats**3)
+    return atoms.Atoms(*map(jnp.asarray, (s, box, species)))

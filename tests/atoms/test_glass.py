@@ -42,8 +42,10 @@ def test_glasses_are_at_rest_and_all_different():
     assert (np.asarray(energies) >= 0).all()
 
 
-def test_a_quench_that_was_stopped_goes_on(tmp_path):
+@pytest.mark.parametrize("swaps", [0, 40])
+def test_a_quench_that_was_stopped_goes_on(tmp_path, swaps):
     path, seen = tmp_path / "glass.npz", []
+    recipe = dataclasses.replace(RECIPE, swaps=swaps)
 
     class Stopped(Exception):
         pass
@@ -53,20 +55,21 @@ def test_a_quench_that_was_stopped_goes_on(tmp_path):
         if done == 10:
             raise Stopped
 
-    whole = atoms.make_glass(LAW, jax.random.key(2), RECIPE)
+    whole = atoms.make_glass(LAW, jax.random.key(2), recipe)
     with pytest.raises(Stopped):
-        atoms.make_glass(LAW, jax.random.key(2), RECIPE, path=path, progress=stop)
+        atoms.make_glass(LAW, jax.random.key(2), recipe, path=path, progress=stop)
     rest = atoms.make_glass(
-        LAW, jax.random.key(2), RECIPE, path=path, progress=lambda k, n: seen.append(k)
+        LAW, jax.random.key(2), recipe, path=path, progress=lambda k, n: seen.append(k)
     )
-    assert seen == list(range(1, len(RECIPE.temperatures) + 1))
+    assert seen == list(range(1, len(recipe.temperatures) + 1))
     np.testing.assert_array_equal(rest.positions, whole.positions)
-    other = dataclasses.replace(RECIPE, rate=0.1)
+    np.testing.assert_array_equal(rest.species, whole.species)
+    other = dataclasses.replace(recipe, rate=0.1)
     with pytest.raises(JaxmatError, match="another path"):
         atoms.make_glass(LAW, jax.random.key(2), other, path=path)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(JaxmatError, match="not a whole file"):
-        atoms.make_glass(LAW, jax.random.key(2), RECIPE, path=path)
+        atoms.make_glass(LAW, jax.random.key(2), recipe, path=path)
 
 
 def test_large_cells_with_lists_move_as_with_all_pairs(monkeypatch):
@@ -99,6 +102,26 @@ def test_large_cells_with_lists_move_as_with_all_pairs(monkeypatch):
 def test_what_is_no_quench_is_refused(change, message):
     with pytest.raises(JaxmatError, match=message):
         dataclasses.replace(RECIPE, **change)
+
+
+def test_a_recipe_with_more_species_than_the_potential_is_refused():
+    with pytest.raises(JaxmatError, match="3 species"):
+        atoms.make_glass(
+            LAW, jax.random.key(0), dataclasses.replace(RECIPE, counts=(9, 8, 7))
+        )
+
+
+def test_a_box_too_narrow_for_the_cutoff_is_refused_or_nan():
+    long = atoms.kob_andersen()
+    recipe = dataclasses.replace(RECIPE, melting=0.25, rate=100.0)
+    with pytest.raises(JaxmatError, match="less than twice the cutoff"):
+        atoms.make_glass(
+            long, jax.random.key(0), dataclasses.replace(recipe, counts=(9, 3))
+        )
+    found = eqx.filter_jit(atoms.quench)(
+        long, jax.random.key(0), dataclasses.replace(recipe, counts=(9, 3))
+    )
+    assert jnp.isnan(found.positions).all()
 
 
 def test_a_step_that_is_too_long_is_said_and_the_state_kept(tmp_path):

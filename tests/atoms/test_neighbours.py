@@ -47,6 +47,21 @@ def test_too_few_columns_are_reported_and_poison_the_energy():
     assert jnp.isnan(forces(LAW, a, neighbours)).all()
 
 
+def test_a_list_that_its_room_does_not_hold_is_made_again_with_more(monkeypatch):
+    """All atoms in an eighth of the box: far more neighbours than its density says."""
+    from jaxmat.atoms import _large
+
+    monkeypatch.setattr(_large, "ALL_PAIRS", 10)
+    a = rattled_lattice(per_side=6)
+    crowded = atoms.Atoms(a.positions / 2, a.box, a.species)
+    listed = _large.list_neighbours(LAW, crowded)
+    usual = _large.list_neighbours(LAW, a)
+    assert int(listed.longest) > usual.indices.shape[1]
+    assert not listed.overflowed
+    exact = energy(LAW, crowded)
+    np.testing.assert_allclose(energy(LAW, crowded, listed), exact, rtol=1e-12)
+
+
 def test_a_list_is_good_for_half_a_skin_and_no_longer():
     a = rattled_lattice(per_side=6)
     neighbours = atoms.find_neighbours(a, LAW.cutoff, skin=0.2)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from atoms_cases import glass, rattled_lattice
 
-from jaxmat import atoms
+from jaxmat import JaxmatError, atoms
 
 ONE = np.ones((2, 2))
 LAW = atoms.LennardJones(ONE, [[1.0, 0.9], [0.9, 0.8]], 1.6)
@@ -164,5 +164,18 @@ def test_a_minimisation_that_stalls_says_so():
     stalled = atoms.relax(LAW, start, max_steps=5, throw=False)
     assert not stalled.info.converged
     assert jnp.isfinite(stalled.value.positions).all()
-    with pytest.raises(eqx.EquinoxRuntimeError, match="forces did not fall"):
+    with pytest.raises(JaxmatError, match="forces did not fall") as error:
         atoms.relax(LAW, start, max_steps=5)
+    assert str(error.value).count(". ") == 0
+    with pytest.raises(JaxmatError, match="forces did not fall"):
+        atoms.relax_box(LAW, start, max_steps=5)
+    with pytest.raises(eqx.EquinoxRuntimeError, match="forces did not fall"):
+        eqx.filter_jit(lambda a: atoms.relax(LAW, a, max_steps=5))(start)
+
+
+def test_atoms_at_nan_are_not_sent_searching():
+    start = small()
+    lost = atoms.Atoms(start.positions.at[1, 2].set(jnp.nan), start.box, start.species)
+    for relax in (atoms.relax, atoms.relax_box):
+        with pytest.raises(JaxmatError, match="finite numbers"):
+            relax(LAW, lost)

@@ -286,5 +286,5 @@ def test_bad_boxes_are_refused():
     with pytest.raises(JaxmatError, match="stress_unit"):
         cells.atomistic_cell(SHORT, one, stress_unit=0.0)
     kinked = atoms.wca(ONE, 1.2 * ONE)
-    with pytest.raises(eqx.EquinoxRuntimeError, match="relax"):
+    with pytest.raises(JaxmatError, match="relax"):
         atoms.relax(kinked, one, max_steps=3)

@@ -58,16 +58,46 @@ def test_extended_xyz_comes_back(tmp_path):
 
 def test_ase_reads_ours_and_we_read_its(tmp_path):
     ase = pytest.importorskip("ase.io")
-    a, path = tilted(), tmp_path / "a.xyz"
-    io.write_xyz(path, [a], ["Si", "O"])
-    theirs = ase.read(path)
-    np.testing.assert_allclose(theirs.cell.array, np.asarray(a.box).T, rtol=1e-15)
-    np.testing.assert_allclose(theirs.positions, atoms.cartesian(a), atol=1e-14)
-    assert theirs.get_chemical_symbols()[:2] == ["Si", "O"]
-    theirs.arrays["momenta"] = np.ones((20, 3))
+    frames, path = [tilted(seed) for seed in range(3)], tmp_path / "a.xyz"
+    io.write_xyz(path, frames, ["Si", "O"])
+    theirs = ase.read(path, index=":")
+    assert len(theirs) == 3
+    for a, b in zip(frames, theirs, strict=True):
+        np.testing.assert_array_equal(b.cell.array, np.asarray(a.box).T)
+        np.testing.assert_allclose(b.positions, atoms.cartesian(a), atol=1e-14)
+        assert b.get_chemical_symbols() == ["Si", "O"] * 10
+        assert b.pbc.all()
+        b.arrays["momenta"] = np.ones((20, 3))
+    ase.write(tmp_path / "b.xyz", theirs, format="extxyz")
+    found = io.read_xyz(tmp_path / "b.xyz")
+    assert found.symbols == ("Si", "O")
+    for a, b in zip(frames, found.atoms, strict=True):
+        np.testing.assert_allclose(b.positions, a.positions, atol=1e-7)  # 8 decimals
+        np.testing.assert_allclose(b.box, a.box, atol=1e-7)
+        np.testing.assert_array_equal(b.species, a.species)
+
+
+def test_what_ase_reads_has_the_energy_forces_and_stress_that_ours_have(tmp_path):
+    """Lennard-Jones of ASE, cut and shifted; its file holds more than we read."""
+    ase = pytest.importorskip("ase.io")
+    calculator = pytest.importorskip("ase.calculators.lj")
+    rng = np.random.default_rng(0)
+    box = 4.8 * np.eye(3) + rng.uniform(-0.1, 0.1, (3, 3))
+    s = np.indices((4,) * 3).reshape(3, -1).T / 4 + 0.02 * rng.normal(size=(64, 3))
+    a = atoms.Atoms(jnp.asarray(s), jnp.asarray(box), jnp.zeros(64, int))
+    law = atoms.LennardJones(1.0, 1.0, 2.2, "energy")
+    atoms.check(law, a)
+    io.write_xyz(tmp_path / "a.xyz", [a], ["Ar"])
+    theirs = ase.read(tmp_path / "a.xyz")
+    theirs.calc = calculator.LennardJones(sigma=1.0, epsilon=1.0, rc=2.2, smooth=False)
+    energy, stress = theirs.get_potential_energy(), theirs.get_stress(voigt=False)
+    np.testing.assert_allclose(atoms.energy(law, a), energy, rtol=1e-12)
+    forces = theirs.get_forces()
+    np.testing.assert_allclose(atoms.forces(law, a), forces, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(atoms.stress(law, a), stress, rtol=1e-9, atol=1e-10)
     ase.write(tmp_path / "b.xyz", theirs, format="extxyz")
     b = io.read_xyz(tmp_path / "b.xyz").atoms[0]
-    np.testing.assert_allclose(b.positions, a.positions, atol=1e-7)  # eight decimals
+    np.testing.assert_allclose(b.positions, a.positions, atol=1e-7)  # 8 decimals
 
 
 def test_trajectories_come_back(tmp_path):
