@@ -30,8 +30,10 @@ from jaxmat.materials import follow
 from jaxmat.solve import Solution
 
 NOISE = 0.4
-"""Standard deviation of one residual, over that of the stress: a solid of 2000 atoms and
-a network of 960 differ by so much from others like them."""
+"""Standard deviation of one residual, over that of the stress.
+
+So much do a solid of 2000 atoms and a network of 960 differ from others like them.
+"""
 
 PRIOR = 0.3
 """Standard deviation of a weight around where the training begins."""
