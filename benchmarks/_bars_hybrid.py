@@ -9,6 +9,7 @@ from _record import Bar, pick
 REFERENCE = "one solid"
 RIVALS = {
     "untrained": "boxes, untrained",
+    "one-factor": "boxes, one factor",
     "points": "points of J2",
     "gru": "GRU, 4 paths",
     "gru-many": "GRU, 40 paths",

@@ -20,6 +20,7 @@ COLOURS = {
 LABELS = {
     TRAINED: "boxes of atoms, trained",
     RIVALS["untrained"]: "boxes of atoms, untrained",
+    RIVALS["one-factor"]: "boxes of atoms, one factor",
     RIVALS["points"]: "points of J2 plasticity",
     RIVALS["gru"]: "GRU, 4 paths",
     RIVALS["gru-many"]: "GRU, 40 paths",
