@@ -9,7 +9,7 @@ of thirty paths that no training has seen, MPa. Times are medians of warm runs o
 core, compilation apart. The last line of standard output is the result as JSON.
 
 The section `hybrid` is about a glass of 2000 atoms with stiff inclusions; see
-`_hybrid.py`. Trainings whose points are boxes of atoms take some ten hours on a core.
+`_hybrid.py`.
 """
 
 import functools
