@@ -55,8 +55,14 @@ def load_solid(
         A `Response`.
 
     Raises:
-        JaxmatError: if the atoms do not come to rest on the way.
+        JaxmatError: if the path is not finite, or the atoms do not come to rest on the
+            way.
     """
+    lost = np.flatnonzero(~np.isfinite(np.asarray(eps)).all(1))
+    if lost.size:
+        raise JaxmatError(
+            f"`eps` is not finite in step {lost[0]}; give finite strains along the path."
+        )
     now, before, sig = solid, np.zeros(3), []
     events = evaluations = 0
     for k, target in enumerate(np.asarray(eps)):

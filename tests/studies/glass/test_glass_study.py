@@ -79,6 +79,14 @@ def test_a_solid_answers_as_the_same_box_of_atoms_does_as_a_material():
     assert run.evaluations >= 4
 
 
+def test_a_path_with_nan_is_refused_before_anything_moves():
+    small = glass.load_boxes(DATA)[0]
+    eps = glass.cyclic_paths()[1][:4].copy()
+    eps[2, 0] = np.nan
+    with pytest.raises(JaxmatError, match="not finite in step 2"):
+        glass.load_solid(glass.bonds(), small, eps)
+
+
 def points(seed: int, scatter: float = 0.3):
     return glass.plastic_network(
         counts=(2, 1), key=jax.random.key(seed), scatter=scatter
