@@ -61,7 +61,7 @@ def load_solid(
     lost = np.flatnonzero(~np.isfinite(np.asarray(eps)).all(1))
     if lost.size:
         raise JaxmatError(
-            f"`eps` is not finite in step {lost[0]}; give finite strains along the path."
+            f"`eps` is not finite in step {lost[0]}; give finite strains all along."
         )
     now, before, sig = solid, np.zeros(3), []
     events = evaluations = 0
