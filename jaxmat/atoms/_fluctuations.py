@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 from jaxmat.atoms._potential import AbstractPotential, stress
@@ -41,7 +41,8 @@ def thermal_moduli(
         Mandel stiffness, 6x6 or 3x3 in a plane, in the potential's energy per volume.
 
     Raises:
-        JaxmatError: if there are fewer than two samples.
+        JaxmatError: if there are fewer than two samples, or the temperature is not
+            positive.
 
     References:
         Squire, Holt & Hoover (1969), Physica 42, 388-397.
@@ -53,6 +54,7 @@ def thermal_moduli(
             f"the positions of `samples` have shape {shape}; stack two configurations "
             "or more along a first axis."
         )
+    check_positive("temperature", jnp.asarray(temperature))
     T = jnp.asarray(temperature, samples.positions.dtype)
     V = volume(jax.tree.map(lambda x: x[0], samples))
 

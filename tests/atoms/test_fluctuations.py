@@ -110,3 +110,10 @@ def test_a_cold_run_finds_the_moduli_of_atoms_at_rest():
 def test_one_sample_has_no_fluctuation():
     with pytest.raises(JaxmatError, match="two configurations"):
         atoms.thermal_moduli(LAW, small(), 0.1)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -0.1, float("nan")])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    two = jax.tree.map(lambda x: jnp.stack([x, x]), small())
+    with pytest.raises(JaxmatError, match="`temperature` holds"):
+        atoms.thermal_moduli(LAW, two, temperature)

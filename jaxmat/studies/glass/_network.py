@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat import cells
+from jaxmat._check import check_positive
 from jaxmat.atoms import Atoms
 from jaxmat.cells import PRNN
 from jaxmat.materials import PlaneStrain, SmallStrain
@@ -38,7 +39,11 @@ def box_network(
 
     Returns:
         A PRNN of three strain components, its stress in the unit of the potential.
+
+    Raises:
+        JaxmatError: if `amplitude` is not positive, or as `cells.atomistic_cell`.
     """
+    check_positive("amplitude", jnp.asarray(amplitude))
     law = bonds()
     hard = [stiffened(box) for box in boxes]
     points = [
