@@ -23,7 +23,34 @@ CORE_STIFFNESS = 100.0
 """eV per squared angstrom, of the wall inside the barrier."""
 
 
-class BKS(AbstractPair):
+class AbstractIons(AbstractPair):
+    """Charges, in eV and angstrom.
+
+    Attributes:
+        charge: of each species, elementary charges.
+        repulsion: of the cores, for each pair of species.
+    """
+
+    charge: eqx.AbstractVar[Float[Array, " species"]]
+    repulsion: eqx.AbstractVar[Float[Array, "species species"]]
+
+    @property
+    def epsilon(self):
+        """The energies are in the parameters themselves."""
+        return jnp.ones_like(self.repulsion)
+
+    @property
+    def sigma(self):
+        """Lengths are in angstrom."""
+        return jnp.ones_like(self.repulsion)
+
+    @property
+    def coulomb(self) -> Float[Array, "species species"]:
+        """Energy of two charges times their distance, eV angstrom."""
+        return COULOMB * jnp.outer(self.charge, self.charge)
+
+
+class BKS(AbstractIons):
     """`q q' / r + A exp(-b r) - C / r^6`, eV and angstrom. Made by `bks_silica`.
 
     At short distance the formula has a barrier and then falls without bound. Inside the
@@ -61,18 +88,8 @@ class BKS(AbstractPair):
         check_positive("hardness", self.hardness)
 
     @property
-    def epsilon(self):
-        """The energies are in the parameters themselves."""
-        return jnp.ones_like(self.repulsion)
-
-    @property
-    def sigma(self):
-        """Lengths are in angstrom."""
-        return jnp.ones_like(self.repulsion)
-
-    @property
     def parameters(self):
-        charges = COULOMB * jnp.outer(self.charge, self.charge)
+        charges = self.coulomb
         damping = jnp.broadcast_to(self.damping, charges.shape)
         own = (self.repulsion, self.hardness, self.dispersion, self.barrier)
         return (*own, charges, damping)

@@ -13,9 +13,9 @@ from jaxtyping import Array, Float
 from jaxmat._check import check_positive
 from jaxmat._types import Scalar
 from jaxmat.atoms._neighbours import only_if_current, pair_vectors
-from jaxmat.atoms._pair import AbstractPair, matrix
+from jaxmat.atoms._pair import matrix
 from jaxmat.atoms._potential import AbstractPotential
-from jaxmat.atoms._silica import COULOMB
+from jaxmat.atoms._silica import AbstractIons
 from jaxmat.atoms._stillinger_weber import sum_of_angles
 
 
@@ -24,7 +24,7 @@ def _vector(values) -> Float[Array, " species"]:
     return found.astype(jnp.result_type(float, found))
 
 
-class VashishtaBonds(AbstractPair):
+class VashishtaBonds(AbstractIons):
     """`H r^-n + q q' exp(-r/a) / r - D exp(-r/b) / r^4 - W r^-6`, eV and angstrom.
 
     Attributes:
@@ -54,23 +54,13 @@ class VashishtaBonds(AbstractPair):
         check_positive("decay", self.decay)
 
     @property
-    def epsilon(self):
-        """The energies are in the parameters themselves."""
-        return jnp.ones_like(self.repulsion)
-
-    @property
-    def sigma(self):
-        """Lengths are in angstrom."""
-        return jnp.ones_like(self.repulsion)
-
-    @property
     def core(self):
         """A tenth of the distance at which the repulsion `H r^-n` is one eV."""
         return 0.1 * self.repulsion ** (1 / self.exponent)
 
     @property
     def parameters(self):
-        charges = COULOMB * jnp.outer(self.charge, self.charge)
+        charges = self.coulomb
         ranges = [
             jnp.broadcast_to(x, charges.shape) for x in (self.screening, self.decay)
         ]
