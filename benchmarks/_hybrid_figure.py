@@ -22,9 +22,9 @@ LABELS = {
     RIVALS["untrained"]: "boxes of atoms, untrained",
     RIVALS["one-factor"]: "boxes of atoms, one factor",
     RIVALS["points"]: "points of J2 plasticity",
-    RIVALS["gru"]: "GRU, 4 paths",
-    RIVALS["gru-many"]: "GRU, 40 paths",
-    RIVALS["nearest"]: "nearest of 40 histories",
+    RIVALS["gru"]: "GRU, 8 paths",
+    RIVALS["gru-many"]: "GRU, 80 paths",
+    RIVALS["nearest"]: "nearest of 80 histories",
     "one small solid": "one solid of 1000 atoms",
     REFERENCE: "one solid of 2000 atoms",
 }
@@ -82,7 +82,7 @@ def _cycle(ax, rows: list[dict]) -> None:
     line(mean[1], "k", lw=1.6, label="mean of eight solids")
     for model, colour in COLOURS.items():
         row = pick({"rows": rows}, "rows", model=model)[0]
-        line(row.get("sig_of_mean", row["sig"])[1], color=colour, lw=1.1)
+        line(row["sig"][1], color=colour, lw=1.1)
         ax.plot([], [], color=colour, label=LABELS[model])
     ax.set_xlabel("shear strain (Mandel) / %")
     ax.set_ylabel(r"shear stress / $\epsilon\sigma^{-2}$")
@@ -93,8 +93,7 @@ def _cycle(ax, rows: list[dict]) -> None:
 def _errors(ax, rows: list[dict]) -> None:
     names = [m for m in LABELS if any(row["model"] == m for row in rows)][::-1]
     for place, model in enumerate(names):
-        found = [row for row in rows if row["model"] == model]
-        errors = [row.get("test_mae_of_mean", row["test_mae"]) for row in found]
+        errors = [row["test_mae"] for row in rows if row["model"] == model]
         colour = COLOURS.get(model, "0.35")
         ax.plot(errors, [place] * len(errors), "o", ms=4, color=colour, alpha=0.7)
     ax.set_yticks(range(len(names)), [LABELS[m] for m in names], fontsize=8)

@@ -59,7 +59,16 @@ class Atoms(eqx.Module):
 def from_cartesian(
     r: Float[Array, "atoms d"], box: Float[Array, "d d"], species: Int[Array, " atoms"]
 ) -> Atoms:
-    """Atoms at Cartesian positions `r`; the columns of `box` are lattice vectors."""
+    """Atoms at Cartesian positions.
+
+    Args:
+        r: positions, which may lie outside the box.
+        box: lattice vectors in its columns.
+        species: a number from 0 for each atom.
+
+    Returns:
+        `Atoms` with fractional positions, as they stand: not wrapped into the box.
+    """
     return Atoms(jnp.linalg.solve(box, r.T).T, box, species)
 
 
@@ -76,13 +85,17 @@ def volume(atoms: Atoms) -> Scalar:
 
 @full_precision
 def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
-    """Move all atoms affinely: `F` acts on the box, fractional positions stay."""
+    """Move all atoms affinely.
+
+    Returns:
+        Atoms in the box `F @ atoms.box`, at the same fractional positions.
+    """
     return Atoms(atoms.positions, F @ atoms.box, atoms.species)
 
 
 @full_precision
 def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
-    """Atoms moved by Cartesian displacements."""
+    """Atoms moved by the Cartesian displacements `u`, in the same box."""
     positions = atoms.positions + u @ inverse(atoms.box).T
     return Atoms(positions, atoms.box, atoms.species)
 

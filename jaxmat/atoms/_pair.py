@@ -234,7 +234,8 @@ class Morse(AbstractPair):
 def kob_andersen(smoothing: str = "curvature") -> LennardJones:
     """The binary glass former, 80 % of species 0, in units of its large atoms.
 
-    Usually at density 1.2 atoms per volume, with equal masses.
+    Usually at density 1.2 atoms per volume, with equal masses. `smoothing` of the
+    cutoff as in `LennardJones`.
 
     References:
         Kob & Andersen (1995), Phys. Rev. E 51, 4626-4641.
@@ -247,7 +248,8 @@ def wahnstrom(smoothing: str = "curvature") -> LennardJones:
     """The binary glass former, half of each species, in units of its large atoms.
 
     Usually at density 1.296 atoms per volume (0.75 in units of the small atoms). Atoms
-    of species 1 are smaller, 5/6, and have half the mass.
+    of species 1 are smaller, 5/6, and have half the mass. `smoothing` of the cutoff
+    as in `LennardJones`.
 
     References:
         Wahnstrom (1991), Phys. Rev. A 44, 3752-3764.

@@ -100,7 +100,16 @@ class AbstractPotential(eqx.Module):
 def energy(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Scalar:
-    """Energy of the whole cell; see `AbstractPotential.energy`."""
+    """Energy of the whole cell, not per atom, in the unit of the potential.
+
+    Args:
+        law: any potential.
+        atoms: in a box at least twice as wide as the cutoff (`check`).
+        neighbours: a list to use in place of all pairs.
+
+    Returns:
+        Energy; NaN where the list has overflowed or may lack a pair.
+    """
     return law.energy(atoms, neighbours)
 
 
@@ -108,7 +117,10 @@ def energy(
 def forces(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Float[Array, "atoms d"]:
-    """Cartesian forces on the atoms, `-dE/dr`."""
+    """Cartesian forces on the atoms, `-dE/dr`, energy per length of the potential.
+
+    Arguments as those of `energy`, and NaN where it gives NaN.
+    """
 
     def of_positions(s):
         return law.energy(Atoms(s, atoms.box, atoms.species), neighbours)
@@ -131,8 +143,9 @@ def stress(
 ) -> Float[Array, "d d"]:
     """Cauchy stress of atoms at rest, `(1/V) dE/dF` at `F = 1`; tension positive.
 
-    The virial without its kinetic part. Symmetric, because energy does not change when
-    the body turns.
+    The virial without its kinetic part, energy per volume of the potential (per area in
+    two dimensions). Symmetric, because energy does not change when the body turns.
+    Arguments as those of `energy`, and NaN where it gives NaN.
     """
     if neighbours is None:
         slope = box_slope(law, atoms)

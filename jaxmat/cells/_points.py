@@ -17,10 +17,12 @@ def init_states(
     counts: Sequence[int],
     key: Key[Array, ""] | None,
 ) -> tuple[PyTree, ...]:
-    """States of so many points of each kind."""
-    keys = [None] * len(laws)
-    if key is not None:
-        keys = list(jax.random.split(key, len(laws)))
+    """States of so many points of each kind; without a key the same every time.
+
+    Where chance decides how a law begins, points of one kind begin differently, without
+    a key as well: eight boxes of atoms that are one and the same would be one.
+    """
+    keys = jax.random.split(jax.random.key(0) if key is None else key, len(laws))
     return tuple(map(_states, laws, counts, keys))
 
 
@@ -49,8 +51,5 @@ def held(laws: PyTree) -> Any:
     )
 
 
-def _states(law: AbstractMaterial, count: int, key: Key[Array, ""] | None) -> PyTree:
-    if key is not None:
-        return jax.vmap(law.init_state)(jax.random.split(key, count))
-    one = law.init_state()
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), one)
+def _states(law: AbstractMaterial, count: int, key: Key[Array, ""]) -> PyTree:
+    return jax.vmap(law.init_state)(jax.random.split(key, count))

@@ -11,6 +11,7 @@ from jaxmat.studies.glass._data import save_boxes as save_boxes
 from jaxmat.studies.glass._data import write_runs as write_runs
 from jaxmat.studies.glass._fit import Trace as Trace
 from jaxmat.studies.glass._fit import fit_network as fit_network
+from jaxmat.studies.glass._loads import SQUARE as SQUARE
 from jaxmat.studies.glass._loads import STEP as STEP
 from jaxmat.studies.glass._loads import cyclic_paths as cyclic_paths
 from jaxmat.studies.glass._loads import monotonic_paths as monotonic_paths

@@ -25,7 +25,7 @@ KINDS = ("random", "cyclic", "monotonic")
 
 SOLIDS, NUM_ATOMS = 8, 2000
 
-TRAINING, VALIDATION = 40, 4
+TRAINING, VALIDATION = 80, 4
 """Random paths, the first to learn from."""
 
 _ARRAYS = ("positions", "box", "species")
@@ -62,13 +62,13 @@ class Runs(NamedTuple):
 
 
 def jobs() -> Iterator[tuple[str, int, int, Float[np.ndarray, "steps 3"]]]:
-    """Kind, number, solid and strain of all 64 runs: those that a test needs first.
+    """Kind, number, solid and strain of all 104 runs: those that a test needs first.
 
     Random paths each on one solid, cycles each on all of them.
     """
     random = random_paths(0, TRAINING + VALIDATION)
     cycles, straight = cyclic_paths(), monotonic_paths()
-    few = 4
+    few = 8
     yield from (("random", k, k % SOLIDS, random[k]) for k in range(few))
     for solid in range(SOLIDS):
         yield from (("cyclic", k, solid, path) for k, path in enumerate(cycles))
@@ -81,7 +81,7 @@ def jobs() -> Iterator[tuple[str, int, int, Float[np.ndarray, "steps 3"]]]:
 def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> None:
     """Make the solids and take them along all paths; what is there stays.
 
-    About three hours on a core. A line on standard output for each.
+    About two hours on a core. A line on standard output for each.
 
     Args:
         folder: of the files, made if it is missing.

@@ -10,9 +10,11 @@ taken back and the next one is shorter.
 
 References:
     Marquardt (1963), SIAM J. Appl. Math. 11, 431-441.
+    Nielsen (1999), Damping parameter in Marquardt's method, IMM-REP-1999-05.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 from tqdm import tqdm
 
 from jaxmat._check import JaxmatError
@@ -39,8 +41,14 @@ them, but with 0.4 the training ends too near its start (see CONTRIBUTING).
 PRIOR = 0.3
 """Standard deviation of a weight around where the training begins."""
 
+DAMPING = 1.0
+"""Of the first step; boxes of atoms yield, so that a long one overshoots."""
+
 ENOUGH = 1e-3
 """Share of the loss that a step has to take off, or the training is over."""
+
+
+NO_IMAGES = np.eye(3)[None]
 
 
 class Trace(NamedTuple):
@@ -62,7 +70,7 @@ def fit_network(
     eps: Float[Array | np.ndarray, "paths steps 3"],
     sig: Float[Array | np.ndarray, "paths steps 3"],
     *,
-    key: Key[Array, ""],
+    images: Float[Array | np.ndarray, "images 3 3"] = NO_IMAGES,
     max_walks: int = 30,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
@@ -73,11 +81,13 @@ def fit_network(
     deviation of the stress, and of the squared changes of weights over `PRIOR`.
 
     Args:
-        network: where to begin.
+        network: where to begin; it starts every path as `network.init_state()`.
         eps: Mandel strain.
         sig: Mandel stress.
-        key: chooses the boxes that the network begins every path with; the same in
-            every walk.
+        images: maps of strain that leave the statistics of the solid as they are
+            (`SQUARE`), the first the identity. So many points one after the other learn
+            one encoder `A` and one weight: what they use is `g^T A g` with their image
+            `g`. Every path then teaches as much as all its images.
         max_walks: bound on the walks along the paths.
         checkpoint: file (`.npz`) to go on from after a stop.
         progress: a bar on standard error.
@@ -86,29 +96,11 @@ def fit_network(
         `Solution` with the network and a `Trace`.
 
     Raises:
-        JaxmatError: if the network as it is gives NaN, or the file is of another
-            network.
+        JaxmatError: if the network as it is gives NaN, the file is of another network,
+            or there are points left over that have no image.
     """
-    keys, scale = jax.random.split(key, len(eps)), NOISE * float(np.std(sig))
-    flat, unravel = ravel_pytree((network.encoder, network.weights))
-    start = np.asarray(flat)
-    strains, wanted = jnp.asarray(eps), jnp.asarray(sig)
-
-    def with_weights(flat) -> PRNN:
-        return eqx.tree_at(lambda n: (n.encoder, n.weights), network, unravel(flat))
-
-    @jax.jit
-    def walk(flat):
-        def one(flat, eps, key):
-            now = with_weights(flat)
-            found = follow(now, eps, state=now.init_state(key))
-            return found, found
-
-        slope, found = jax.vmap(jax.jacfwd(one, has_aux=True), (None, 0, 0))(
-            flat, strains, keys
-        )
-        residual = ((found - wanted) / scale).ravel()
-        return residual, slope.reshape(residual.size, -1) / scale
+    start, rebuild = _shared(network, jnp.asarray(images))
+    walk = _walk(rebuild, jnp.asarray(eps), jnp.asarray(sig))
 
     def loss(flat, residual):
         return float(residual @ residual + np.sum(((flat - start) / PRIOR) ** 2))
@@ -116,22 +108,25 @@ def fit_network(
     state = _load(checkpoint, start)
     if state is None:
         residual, slope = map(np.asarray, walk(start))
-        state = _State(start, residual, slope, 1e-2, [], [])
         if not np.isfinite(residual).all():
             raise JaxmatError(
                 "the network as it is gives NaN on these paths; take smaller strains, "
                 "or boxes of more atoms."
             )
-        state = state.after(loss(state.flat, residual), True)
+        value = loss(start, residual)
+        state = _State(start, residual, slope, DAMPING, 2.0, [value], [True])
     bar = tqdm(total=max_walks, initial=len(state.losses), disable=not progress)
     while len(state.losses) < max_walks:
         best = min(state.losses)
-        trial = state.flat + state.step((state.flat - start) / PRIOR)
+        step = state.step((state.flat - start) / PRIOR)
+        trial = state.flat + step
         residual, slope = map(np.asarray, walk(trial))
         value = loss(trial, residual)
+        expected = loss(trial, state.residual + state.slope @ step)
+        gain = (best - value) / (best - expected)
         if value < best:
             state = state._replace(flat=trial, residual=residual, slope=slope)
-        state = state.after(value, value < best)
+        state = state.after(value, gain)
         _save(checkpoint, state)
         bar.update()
         bar.set_postfix(loss=f"{min(state.losses):.4g}", damping=f"{state.damping:.1g}")
@@ -139,7 +134,45 @@ def fit_network(
             break
     bar.close()
     trace = Trace(state.losses, state.accepted, len(state.losses))
-    return Solution(with_weights(jnp.asarray(state.flat)), trace)
+    return Solution(rebuild(jnp.asarray(state.flat)), trace)
+
+
+def _shared(
+    network: PRNN, images: Float[Array, "images 3 3"]
+) -> tuple[Float[np.ndarray, " weights"], Callable[..., PRNN]]:
+    """Weights that are learned, flat, and the network that has such weights."""
+    each = len(images)
+    if any(count % each for count in network.counts):
+        raise JaxmatError(
+            f"the network has {network.counts} points of its kinds, and there are "
+            f"{each} images; take multiples of {each}."
+        )
+    flat, unravel = ravel_pytree((network.encoder[::each], network.weights[::each]))
+
+    def rebuild(flat):
+        encoder, weights = unravel(flat)
+        encoder = jnp.einsum("gji,pjk,gkl->pgil", images, encoder, images)
+        both = encoder.reshape(-1, 3, 3), jnp.repeat(weights, each, axis=0)
+        return eqx.tree_at(lambda n: (n.encoder, n.weights), network, both)
+
+    return np.asarray(flat), rebuild
+
+
+def _walk(rebuild, eps, sig):
+    """Residuals along all paths, and their derivatives in the weights."""
+    scale = NOISE * float(np.std(sig))
+
+    def one(flat, eps):
+        found = follow(rebuild(flat), eps)
+        return found, found
+
+    @jax.jit
+    def walk(flat):
+        slope, found = jax.vmap(jax.jacfwd(one, has_aux=True), (None, 0))(flat, eps)
+        residual = ((found - sig) / scale).ravel()
+        return residual, slope.reshape(residual.size, -1) / scale
+
+    return walk
 
 
 class _State(NamedTuple):
@@ -147,6 +180,7 @@ class _State(NamedTuple):
     residual: np.ndarray
     slope: np.ndarray  # of the residual
     damping: float
+    growth: float  # of the damping when the next step is refused
     losses: list[float]
     accepted: list[bool]
 
@@ -161,12 +195,17 @@ class _State(NamedTuple):
         damped = curvature + self.damping * np.diag(np.diag(curvature))
         return np.linalg.solve(damped, down)
 
-    def after(self, value: float, accepted: bool) -> "_State":
-        damping = self.damping / 3 if accepted else 4 * self.damping
+    def after(self, value: float, gain: float) -> "_State":
+        """Nielsen's damping, from the drop of the loss over that expected."""
+        if gain > 0:
+            factor, growth = max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
+        else:
+            factor, growth = self.growth, 2 * self.growth
         return self._replace(
-            damping=damping,
+            damping=factor * self.damping,
+            growth=growth,
             losses=[*self.losses, value],
-            accepted=[*self.accepted, accepted],
+            accepted=[*self.accepted, gain > 0],
         )
 
 
@@ -190,5 +229,5 @@ def _load(path, start) -> _State | None:
         )
     stored["losses"] = stored["losses"].tolist()
     stored["accepted"] = stored["accepted"].tolist()
-    stored["damping"] = float(stored["damping"])
+    stored |= {name: float(stored[name]) for name in ("damping", "growth")}
     return _State(**stored)

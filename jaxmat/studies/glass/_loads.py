@@ -15,6 +15,17 @@ STEPS = 72
 _SHEARS = np.array([[2**-0.5, -(2**-0.5), 0.0], [0.0, 0.0, 1.0]])
 """Two shears of unit norm: along the axes, and between them."""
 
+SQUARE = np.array(
+    [
+        np.eye(3),
+        np.diag([1.0, 1.0, -1.0]),
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]],
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]],
+    ]
+)
+"""What the symmetries of a square do to a Mandel strain: a solid with square cell and
+no direction of its own has them, but for chance."""
+
 
 def cyclic_paths() -> Strains:
     """Two shears: up, as far to the other side, and back to no strain at all."""

@@ -14,8 +14,8 @@ from jaxmat.cells import PRNN
 from jaxmat.materials import PlaneStrain, SmallStrain
 from jaxmat.studies.glass._solids import bonds, stiffened
 
-COUNTS = (6, 2)
-"""Boxes of the matrix and of inclusions: a quarter, as in the solid."""
+COUNTS = (8, 4)
+"""Boxes of the matrix and of inclusions, four for every encoder; see `fit_network`."""
 
 
 def box_network(
@@ -27,15 +27,16 @@ def box_network(
 ) -> PRNN:
     """A material made of boxes of the matrix and of inclusions, not trained.
 
-    All boxes see the same strain and count alike: Taylor's average of them.
+    All boxes see the same strain and count alike: Taylor's average of them. Without a
+    key in `init_state` it begins with the same boxes every time, so that it is one
+    material, and its training fits these boxes.
 
     Args:
-        boxes: of the matrix, at rest, atoms in the same order (`make_cells`); every
-            point begins with one of them, chosen by the key of `init_state`.
+        boxes: of the matrix, at rest, atoms in the same order (`make_cells`).
         counts: points of matrix and of inclusion.
         amplitude: strain of the boxes over that of the whole. Less than one makes the
             network softer, since its decoder is that of Hill and Mandel's work.
-        key: random key; without scatter of the weights it changes nothing.
+        key: puts the boxes in order, and so decides with which the network begins.
 
     Returns:
         A PRNN of three strain components, its stress in the unit of the potential.
@@ -44,6 +45,8 @@ def box_network(
         JaxmatError: if `amplitude` is not positive, or as `cells.atomistic_cell`.
     """
     check_positive("amplitude", jnp.asarray(amplitude))
+    order = jax.random.permutation(key, len(boxes))
+    boxes = [boxes[k] for k in order]
     law = bonds()
     hard = [stiffened(box) for box in boxes]
     points = [
@@ -56,24 +59,32 @@ def box_network(
 
 @eqx.filter_jit
 def predict(
-    network: PRNN, eps: Float[Array, "paths steps 3"], keys: Key[Array, " paths"]
+    network: PRNN,
+    eps: Float[Array, "paths steps 3"],
+    key: Key[Array, ""] | None = None,
 ) -> tuple[Float[Array, "paths steps 3"], Float[Array, " paths"]]:
-    """Stress along every path, begun with boxes chosen by its key.
+    """Stress along every path, begun with the same boxes.
+
+    Args:
+        network: of `box_network`, trained or not.
+        eps: Mandel strain in the plane.
+        key: chooses other boxes than those of `network.init_state()`.
 
     Returns:
         Mandel stress, and the gradients of the energy that were evaluated for it, in
         all boxes together.
     """
+    start = network.init_state(key)
 
-    def one(eps, key):
+    def one(eps):
         def step(state, target):
             sig, state = network.update(target, state, jnp.ones(()))
             return state, sig
 
-        state, sig = jax.lax.scan(step, network.init_state(key), eps)
+        state, sig = jax.lax.scan(step, start, eps)
         return sig, evaluations(state)
 
-    return jax.vmap(one)(eps, keys)
+    return jax.vmap(one)(eps)
 
 
 def evaluations(states: PyTree) -> Array:

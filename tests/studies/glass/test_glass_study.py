@@ -93,19 +93,33 @@ def points(seed: int, scatter: float = 0.3):
     )
 
 
+def test_a_network_begins_with_the_same_boxes_unless_a_key_chooses_others():
+    boxes = glass.load_boxes(DATA)
+    network = glass.box_network(boxes, counts=(3, 1), key=jax.random.key(0))
+
+    def first(*key):
+        return np.asarray(network.init_state(*key)[0].positions)
+
+    np.testing.assert_array_equal(first(), first())
+    assert len(np.unique(first().round(9), axis=0)) == 3
+    assert not np.allclose(first(), first(jax.random.key(1)))
+    other = glass.box_network(boxes, counts=(3, 1), key=jax.random.key(1))
+    assert not np.allclose(first(), other.init_state()[0].positions)
+    with pytest.raises(JaxmatError, match="amplitude"):
+        glass.box_network(boxes, amplitude=-1.0, key=jax.random.key(0))
+
+
 def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
     truth, eps = points(0), glass.random_paths(1, 2)[:, ::6]
     sig = jax.vmap(follow, (None, 0))(truth, jnp.asarray(eps))
     file, start = tmp_path / "walks.npz", points(1, 0.0)
     first = glass.fit_network(
-        start, eps, sig, key=jax.random.key(0), max_walks=4, checkpoint=file,
-        progress=False,
-    )  # fmt: skip
+        start, eps, sig, max_walks=4, checkpoint=file, progress=False
+    )
     assert len(first.info.losses) == 4
     found = glass.fit_network(
-        start, eps, sig, key=jax.random.key(0), max_walks=12, checkpoint=file,
-        progress=False,
-    )  # fmt: skip
+        start, eps, sig, max_walks=12, checkpoint=file, progress=False
+    )
     assert found.info.losses[:4] == first.info.losses
     accepted = np.array(found.info.losses)[found.info.accepted]
     assert (np.diff(accepted) < 0).all()
@@ -115,12 +129,27 @@ def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
     with pytest.raises(JaxmatError, match="another path"):
         glass.fit_network(
             glass.plastic_network(counts=(1, 1), key=jax.random.key(0)),
-            eps, sig, key=jax.random.key(0), checkpoint=file, progress=False,
+            eps, sig, checkpoint=file, progress=False,
         )  # fmt: skip
     with pytest.raises(JaxmatError, match="gives NaN"):
-        glass.fit_network(
-            start, np.nan * eps, sig, key=jax.random.key(0), progress=False
-        )
+        glass.fit_network(start, np.nan * eps, sig, progress=False)
+
+
+def test_points_in_all_positions_of_a_square_answer_alike_in_each():
+    eps = glass.random_paths(1, 2)[:, ::6]
+    sig = 10 * eps  # of no solid with these symmetries; the network keeps them
+    start = glass.plastic_network(counts=(4, 4), key=jax.random.key(0), scatter=0.0)
+    found = glass.fit_network(
+        start, eps, sig, images=glass.SQUARE, max_walks=2, progress=False
+    ).value
+    assert not np.allclose(found.encoder, start.encoder, atol=1e-3)
+    for g in glass.SQUARE:
+        np.testing.assert_allclose(g @ g.T, np.eye(3), atol=1e-15)
+        turned = follow(found, jnp.asarray(eps[0] @ g.T))
+        plain = follow(found, jnp.asarray(eps[0])) @ g.T
+        np.testing.assert_allclose(turned, plain, rtol=1e-9, atol=1e-9)
+    with pytest.raises(JaxmatError, match="multiples of 4"):
+        glass.fit_network(points(0), eps, sig, images=glass.SQUARE, progress=False)
 
 
 def test_the_nearest_history_is_the_path_itself_where_it_is_known():
