@@ -11,7 +11,9 @@ RIVALS = {
     "untrained": "boxes, untrained",
     "one-factor": "boxes, one factor",
     "points": "points of J2",
+    "points-images": "points of J2, images",
     "gru": "GRU, 8 paths",
+    "gru-images": "GRU, 8 paths, images",
     "gru-many": "GRU, 80 paths",
     "nearest": "nearest of 80 histories",
 }

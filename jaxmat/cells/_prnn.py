@@ -35,6 +35,9 @@ class PRNN(AbstractMaterial):
       Stress is then conjugate to strain as Hill and Mandel ask: the work is the mean
       work of the points, and the tangent is symmetric if theirs is.
 
+    Without a key it begins the same way every time, and points whose law begins by
+    chance (boxes of atoms) begin apart.
+
     Attributes:
         laws: one for each kind of point, GPa.
         counts: points of each kind, static.
