@@ -88,7 +88,7 @@ def _cycle(ax, rows: list[dict]) -> None:
         ax.plot([], [], color=colour, label=LABELS[model])
     ax.set_xlabel("shear strain (Mandel) / %")
     ax.set_ylabel(r"shear stress / $\epsilon\sigma^{-2}$")
-    ax.set_ylim(-1.6, 1.15)
+    ax.set_ylim(-1.7, 1.7)
     ax.legend(frameon=False, fontsize=7, loc="lower right")
 
 
