@@ -34,8 +34,8 @@ from jaxmat.solve import Solution
 NOISE = 0.1
 """Standard deviation of one residual, over that of the stress.
 
-A solid of 2000 atoms and a network of 1440 differ by some three times as much from others
-like them, but with 0.4 the training ends too near its start (see CONTRIBUTING).
+A solid of 2000 atoms and a network of 1440 differ by some three times as much from
+others like them, but with 0.4 the training ends too near its start (see CONTRIBUTING).
 """
 
 PRIOR = 0.3
