@@ -85,9 +85,9 @@ def reference() -> dict:
     }
 
 
-def network_of(seed: int, amplitude: float = 1.0) -> PRNN:
+def network_of(seed: int, amplitude: float = 1.0, **options) -> PRNN:
     key = jax.random.key(seed)
-    return glass.box_network(boxes(), amplitude=amplitude, key=key)
+    return glass.box_network(boxes(), amplitude=amplitude, key=key, **options)
 
 
 def untrained(folder, seed: int) -> dict:
@@ -108,24 +108,28 @@ def scaled(folder, seed: int) -> dict:
     return tried(network) | found
 
 
-def with_atoms(folder: pathlib.Path, seed: int) -> dict:
+def with_atoms(model: str, **options):
     """A network of boxes, trained on few paths by Gauss and Newton."""
-    few, start = runs().of("random", slice(FEW)), time.process_time()
-    found = glass.fit_network(
-        network_of(seed, START),
-        few.eps,
-        few.sig,
-        images=glass.SQUARE,
-        max_walks=WALKS,
-        checkpoint=folder / f"walks-{seed}.npz",
-    )
-    trace = found.info._asdict() | {"cpu_seconds": time.process_time() - start}
-    weights = {
-        "encoder": np.asarray(found.value.encoder).tolist(),
-        "weights": np.asarray(found.value.weights).tolist(),
-    }
-    row = tried(found.value) | elsewhere(found.value) | weights
-    return row | {"model": "boxes", "seed": seed, "training": trace}
+
+    def run(folder: pathlib.Path, seed: int) -> dict:
+        few, start = runs().of("random", slice(FEW)), time.process_time()
+        found = glass.fit_network(
+            network_of(seed, START, **options),
+            few.eps,
+            few.sig,
+            images=glass.SQUARE,
+            max_walks=WALKS,
+            checkpoint=folder / f"walks-{model}-{seed}.npz",
+        )
+        trace = found.info._asdict() | {"cpu_seconds": time.process_time() - start}
+        weights = {
+            "encoder": np.asarray(found.value.encoder).tolist(),
+            "weights": np.asarray(found.value.weights).tolist(),
+        }
+        row = tried(found.value) | elsewhere(found.value) | weights
+        return row | {"model": model, "seed": seed, "training": trace}
+
+    return run
 
 
 def tried(network: PRNN) -> dict:
@@ -266,7 +270,8 @@ def nearest(num_paths: int):
 KINDS = {
     "untrained": untrained,
     "scaled": scaled,
-    "atoms": with_atoms,
+    "atoms": with_atoms("boxes"),
+    "atoms-eight": with_atoms("boxes, 4 + 4", counts=(4, 4)),
     "points": points(False),
     "points-images": points(True),
     "gru": gru(FEW, False),

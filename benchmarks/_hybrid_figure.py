@@ -4,7 +4,7 @@ import pathlib
 
 import _hybrid
 import numpy as np
-from _bars_hybrid import REFERENCE, RIVALS, TRAINED
+from _bars_hybrid import EIGHT, REFERENCE, RIVALS, TRAINED
 from _record import RESULTS, pick
 
 from jaxmat.atoms import Atoms
@@ -19,6 +19,7 @@ COLOURS = {
 }
 LABELS = {
     TRAINED: "boxes of atoms, trained",
+    EIGHT: "eight boxes, trained",
     RIVALS["untrained"]: "boxes of atoms, untrained",
     RIVALS["one-factor"]: "boxes of atoms, one factor",
     RIVALS["points"]: "points of J2 plasticity",
