@@ -49,6 +49,7 @@ ENOUGH = 1e-3
 
 
 NO_IMAGES = np.eye(3)[None]
+"""Every point has an encoder of its own."""
 
 
 class Trace(NamedTuple):
@@ -84,10 +85,10 @@ def fit_network(
         network: where to begin; it starts every path as `network.init_state()`.
         eps: Mandel strain.
         sig: Mandel stress.
-        images: maps of strain that leave the statistics of the solid as they are
-            (`SQUARE`), the first the identity. So many points one after the other learn
-            one encoder `A` and one weight: what they use is `g^T A g` with their image
-            `g`. Every path then teaches as much as all its images.
+        images: orthogonal maps of strain that leave the statistics of the solid as
+            they are (`SQUARE`), the first the identity. So many points one after the
+            other learn one encoder `A` and one weight: what they use is `g^T A g` with
+            their image `g`. Every path then teaches as much as all its images.
         max_walks: bound on the walks along the paths.
         checkpoint: file (`.npz`) to go on from after a stop.
         progress: a bar on standard error.
@@ -96,16 +97,19 @@ def fit_network(
         `Solution` with the network and a `Trace`.
 
     Raises:
-        JaxmatError: if the network as it is gives NaN, the file is of another network,
+        JaxmatError: if the network as it is gives NaN, the stress does not change, the
+            file is of another network or of other paths, the images are no such maps,
             or there are points left over that have no image.
     """
-    start, rebuild = _shared(network, jnp.asarray(images))
+    start, rebuild = _shared(network, np.asarray(images))
+    if not np.std(sig):
+        raise JaxmatError("`sig` is the same everywhere; give stresses to learn from.")
     walk = _walk(rebuild, jnp.asarray(eps), jnp.asarray(sig))
 
     def loss(flat, residual):
         return float(residual @ residual + np.sum(((flat - start) / PRIOR) ** 2))
 
-    state = _load(checkpoint, start)
+    state = _load(checkpoint, start, np.size(sig))
     if state is None:
         residual, slope = map(np.asarray, walk(start))
         if not np.isfinite(residual).all():
@@ -120,9 +124,11 @@ def fit_network(
         best = min(state.losses)
         step = state.step((state.flat - start) / PRIOR)
         trial = state.flat + step
+        expected = loss(trial, state.residual + state.slope @ step)
+        if expected >= best:  # nothing is left to gain
+            break
         residual, slope = map(np.asarray, walk(trial))
         value = loss(trial, residual)
-        expected = loss(trial, state.residual + state.slope @ step)
         gain = (best - value) / (best - expected)
         if value < best:
             state = state._replace(flat=trial, residual=residual, slope=slope)
@@ -138,10 +144,16 @@ def fit_network(
 
 
 def _shared(
-    network: PRNN, images: Float[Array, "images 3 3"]
+    network: PRNN, images: Float[np.ndarray, "images 3 3"]
 ) -> tuple[Float[np.ndarray, " weights"], Callable[..., PRNN]]:
     """Weights that are learned, flat, and the network that has such weights."""
-    each = len(images)
+    each, one = len(images), np.eye(3)
+    orthogonal = np.allclose(images @ np.swapaxes(images, 1, 2), one)
+    if not (each and orthogonal and np.allclose(images[0], one)):
+        raise JaxmatError(
+            "`images` are not orthogonal maps of which the first is the identity; give "
+            "`SQUARE`, or leave them out."
+        )
     if any(count % each for count in network.counts):
         raise JaxmatError(
             f"the network has {network.counts} points of its kinds, and there are "
@@ -217,15 +229,22 @@ def _save(path, state: _State) -> None:
     beside.replace(path)
 
 
-def _load(path, start) -> _State | None:
+def _load(path, start, num_residuals: int) -> _State | None:
     if path is None or not Path(path).exists():
         return None
     with np.load(path) as file:
         stored = {name: file[name] for name in file.files}
+    if set(stored) != set(_State._fields):
+        raise JaxmatError(f"`{path}` holds no training; give another path.")
     if stored["flat"].shape != start.shape:
         raise JaxmatError(
             f"`{path}` is of a network with {stored['flat'].size} weights, this one "
             f"has {start.size}; give another path."
+        )
+    if stored["residual"].size != num_residuals:
+        raise JaxmatError(
+            f"`{path}` is of a training on {stored['residual'].size} stresses, this "
+            f"one has {num_residuals}; give another path."
         )
     stored["losses"] = stored["losses"].tolist()
     stored["accepted"] = stored["accepted"].tolist()

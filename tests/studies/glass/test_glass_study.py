@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmat import JaxmatError, atoms
+from jaxmat import JaxmatError, atoms, mandel
 from jaxmat.materials import follow
 from jaxmat.studies import glass
 
@@ -131,8 +131,27 @@ def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
             glass.plastic_network(counts=(1, 1), key=jax.random.key(0)),
             eps, sig, checkpoint=file, progress=False,
         )  # fmt: skip
+    with pytest.raises(JaxmatError, match="on 72 stresses"):
+        glass.fit_network(start, eps[:1], sig[:1], checkpoint=file, progress=False)
+    np.savez(tmp_path / "other.npz", flat=np.zeros(3))
+    with pytest.raises(JaxmatError, match="holds no training"):
+        glass.fit_network(
+            start, eps, sig, checkpoint=tmp_path / "other.npz", progress=False
+        )
+
+
+def test_a_training_that_cannot_be_is_refused_and_one_that_is_done_ends():
+    network, eps = points(0), glass.random_paths(1, 1)[:, ::12]
+    sig = np.asarray(jax.vmap(follow, (None, 0))(network, jnp.asarray(eps)))
+    done = glass.fit_network(network, eps, sig, progress=False)
+    np.testing.assert_allclose(done.value.encoder, network.encoder, atol=1e-9)
     with pytest.raises(JaxmatError, match="gives NaN"):
-        glass.fit_network(start, np.nan * eps, sig, progress=False)
+        glass.fit_network(network, np.nan * eps, sig, progress=False)
+    with pytest.raises(JaxmatError, match="same everywhere"):
+        glass.fit_network(network, eps, 0 * sig, progress=False)
+    for images in (2 * glass.SQUARE, glass.SQUARE[1:], glass.SQUARE[:0]):
+        with pytest.raises(JaxmatError, match="first is the identity"):
+            glass.fit_network(network, eps, sig, images=images, progress=False)
 
 
 def test_points_in_all_positions_of_a_square_answer_alike_in_each():
@@ -143,8 +162,10 @@ def test_points_in_all_positions_of_a_square_answer_alike_in_each():
         start, eps, sig, images=glass.SQUARE, max_walks=2, progress=False
     ).value
     assert not np.allclose(found.encoder, start.encoder, atol=1e-3)
-    for g in glass.SQUARE:
-        np.testing.assert_allclose(g @ g.T, np.eye(3), atol=1e-15)
+    turns = (np.eye(2), np.diag([1, -1]), np.fliplr(np.eye(2)), [[0, -1], [1, 0]])
+    for g, turn in zip(glass.SQUARE, turns, strict=True):
+        of_strain = mandel.rotation(jnp.asarray(turn, float))
+        np.testing.assert_allclose(g, of_strain, atol=1e-15)
         turned = follow(found, jnp.asarray(eps[0] @ g.T))
         plain = follow(found, jnp.asarray(eps[0])) @ g.T
         np.testing.assert_allclose(turned, plain, rtol=1e-9, atol=1e-9)
