@@ -15,6 +15,7 @@ RIVALS = {
     "gru": "GRU, 8 paths",
     "gru-images": "GRU, 8 paths, images",
     "gru-many": "GRU, 80 paths",
+    "gru-many-images": "GRU, 80 paths, images",
     "nearest": "nearest of 80 histories",
 }
 TRAINED, EIGHT = "boxes", "boxes, 4 + 4"

@@ -277,6 +277,7 @@ KINDS = {
     "gru": gru(FEW, False),
     "gru-images": gru(FEW, True),
     "gru-many": gru(MANY, False),
+    "gru-many-images": gru(MANY, True),
     "direct": direct,
     "nearest": nearest(FEW),
     "nearest-many": nearest(MANY),

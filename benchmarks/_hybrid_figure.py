@@ -27,6 +27,7 @@ LABELS = {
     RIVALS["gru"]: "GRU, 8 paths",
     RIVALS["gru-images"]: "GRU, 8 paths with images",
     RIVALS["gru-many"]: "GRU, 80 paths",
+    RIVALS["gru-many-images"]: "GRU, 80 paths with images",
     RIVALS["nearest"]: "nearest of 80 histories",
     "one small solid": "one solid of 1000 atoms",
     REFERENCE: "one solid of 2000 atoms",

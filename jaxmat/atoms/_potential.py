@@ -131,8 +131,9 @@ def forces(
 def hessian(law: AbstractPotential, atoms: Atoms) -> Float[Array, "m m"]:
     """Second derivatives of the energy in Cartesian positions; all pairs, dense.
 
-    `m` is atoms times d, the components of one atom next to each other. Its null space
-    holds the translations.
+    Returns:
+        Energy per squared length of the potential. `m` is atoms times d, the components
+        of one atom next to each other. Its null space holds the translations.
     """
     return law.hessian(atoms)
 

@@ -111,6 +111,9 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
 def gather_runs(folder: str | os.PathLike) -> Runs:
     """All runs of a folder.
 
+    Returns:
+        `Runs` in the order of `jobs`.
+
     Raises:
         JaxmatError: if one is missing.
     """
@@ -167,7 +170,7 @@ def save_boxes(path: str | os.PathLike, boxes: Sequence[Atoms]) -> None:
 
 
 def load_boxes(path: str | os.PathLike) -> list[Atoms]:
-    """Read a file of `save_boxes`."""
+    """Read a file of `save_boxes`: its boxes in their order, lengths as there."""
     with np.load(path) as file:
         arrays = [jnp.asarray(file[name]) for name in _ARRAYS]
     return [Atoms(*one) for one in zip(*arrays, strict=True)]

@@ -88,5 +88,5 @@ def predict(
 
 
 def evaluations(states: PyTree) -> Array:
-    """Gradients of the energy evaluated so far in all boxes of a network."""
+    """Gradients of the energy evaluated so far in all boxes of a network, a number."""
     return jnp.sum(jnp.stack([jnp.sum(state.evaluations) for state in states]))
