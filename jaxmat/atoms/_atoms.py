@@ -74,12 +74,12 @@ def from_cartesian(
 
 @full_precision
 def cartesian(atoms: Atoms) -> Float[Array, "atoms d"]:
-    """Cartesian positions in the unit of the box, as they stand: not wrapped into it."""
+    """Cartesian positions, unit of the box, as they stand: not wrapped into it."""
     return atoms.positions @ atoms.box.T
 
 
 def volume(atoms: Atoms) -> Scalar:
-    """Volume of the box in the cube of its unit, in two dimensions its area; positive."""
+    """Volume of the box, its unit cubed (in two dimensions its area); positive."""
     return jnp.abs(jnp.linalg.det(atoms.box))
 
 
