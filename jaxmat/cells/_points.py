@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat._types import Scalar
+from jaxmat.cells._media import virgin
 from jaxmat.materials import AbstractMaterial
 
 
@@ -23,7 +24,7 @@ def init_states(
     a key as well: eight boxes of atoms that are one and the same would be one.
     """
     keys = jax.random.split(jax.random.key(0) if key is None else key, len(laws))
-    return tuple(map(_states, laws, counts, keys))
+    return tuple(map(virgin, laws, counts, keys))
 
 
 def respond(
@@ -49,7 +50,3 @@ def held(laws: PyTree) -> Any:
     return jax.tree.map(
         lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, laws
     )
-
-
-def _states(law: AbstractMaterial, count: int, key: Key[Array, ""]) -> PyTree:
-    return jax.vmap(law.init_state)(jax.random.split(key, count))

@@ -98,8 +98,8 @@ def fit_network(
 
     Raises:
         JaxmatError: if the network as it is gives NaN, the stress does not change, the
-            file is of another network or of other paths, the images are no such maps,
-            or there are points left over that have no image.
+            file is of a training that was given something else, the images are no such
+            maps, or there are points left over that have no image.
     """
     start, rebuild = _shared(network, np.asarray(images))
     if not np.std(sig):
@@ -109,7 +109,14 @@ def fit_network(
     def loss(flat, residual):
         return float(residual @ residual + np.sum(((flat - start) / PRIOR) ** 2))
 
-    state = _load(checkpoint, start, np.size(sig))
+    arrays = eqx.filter(network, eqx.is_inexact_array)
+    given = {
+        "network": np.asarray(ravel_pytree(arrays)[0]),
+        "eps": np.asarray(eps),
+        "sig": np.asarray(sig),
+        "images": np.asarray(images),
+    }
+    state = _load(checkpoint, given)
     if state is None:
         residual, slope = map(np.asarray, walk(start))
         if not np.isfinite(residual).all():
@@ -133,7 +140,7 @@ def fit_network(
         if value < best:
             state = state._replace(flat=trial, residual=residual, slope=slope)
         state = state.after(value, gain)
-        _save(checkpoint, state)
+        _save(checkpoint, state, given)
         bar.update()
         bar.set_postfix(loss=f"{min(state.losses):.4g}", damping=f"{state.damping:.1g}")
         if state.stands_still or best * (1 - ENOUGH) < value < best:
@@ -221,30 +228,27 @@ class _State(NamedTuple):
         )
 
 
-def _save(path, state: _State) -> None:
+def _save(path, state: _State, given: dict[str, np.ndarray]) -> None:
     if path is None:
         return
     beside = Path(path).with_name(Path(path).name + ".part.npz")
-    np.savez(beside, **state._asdict())
+    np.savez(beside, **state._asdict(), **given)
     beside.replace(path)
 
 
-def _load(path, start, num_residuals: int) -> _State | None:
+def _load(path, given: dict[str, np.ndarray]) -> _State | None:
+    """Where the training with what is given stopped; None if it has not begun."""
     if path is None or not Path(path).exists():
         return None
     with np.load(path) as file:
         stored = {name: file[name] for name in file.files}
-    if set(stored) != set(_State._fields):
+    if set(stored) != {*_State._fields, *given}:
         raise JaxmatError(f"`{path}` holds no training; give another path.")
-    if stored["flat"].shape != start.shape:
+    other = [f"`{n}`" for n in given if not np.array_equal(stored.pop(n), given[n])]
+    if other:
         raise JaxmatError(
-            f"`{path}` is of a network with {stored['flat'].size} weights, this one "
-            f"has {start.size}; give another path."
-        )
-    if stored["residual"].size != num_residuals:
-        raise JaxmatError(
-            f"`{path}` is of a training on {stored['residual'].size} stresses, this "
-            f"one has {num_residuals}; give another path."
+            f"`{path}` is of a training with other {' and '.join(other)}; give what it "
+            "was begun with, or another path."
         )
     stored["losses"] = stored["losses"].tolist()
     stored["accepted"] = stored["accepted"].tolist()

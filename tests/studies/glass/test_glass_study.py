@@ -126,13 +126,14 @@ def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
     predicted = jax.vmap(follow, (None, 0))(found.value, jnp.asarray(eps))
     # Half of `NOISE`: what the prior on the weights leaves.
     assert np.std(predicted - sig) < 0.05 * np.std(sig)
-    with pytest.raises(JaxmatError, match="another path"):
-        glass.fit_network(
-            glass.plastic_network(counts=(1, 1), key=jax.random.key(0)),
-            eps, sig, checkpoint=file, progress=False,
-        )  # fmt: skip
-    with pytest.raises(JaxmatError, match="on 72 stresses"):
-        glass.fit_network(start, eps[:1], sig[:1], checkpoint=file, progress=False)
+    fewer = glass.plastic_network(counts=(1, 1), key=jax.random.key(0))
+    for name, wrong in {
+        "network": (fewer, eps, sig),
+        "eps": (start, eps[::-1], sig),
+        "eps` and `sig": (start, eps[:1], sig[:1]),
+    }.items():
+        with pytest.raises(JaxmatError, match=f"with other `{name}`; give"):
+            glass.fit_network(*wrong, checkpoint=file, progress=False)
     np.savez(tmp_path / "other.npz", flat=np.zeros(3))
     with pytest.raises(JaxmatError, match="holds no training"):
         glass.fit_network(
