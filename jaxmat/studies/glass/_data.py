@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -104,7 +104,7 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
             time.sleep(10)  # another process is at it
         (solid,) = load_boxes(folder / f"solid-{k}.npz")
         run = load_solid(bonds(), solid, eps)
-        _save(path, **run._asdict())
+        save_arrays(path, **run._asdict())
         print(path.name, run.events, run.evaluations, flush=True)
 
 
@@ -166,7 +166,7 @@ def read_runs(path: str | os.PathLike) -> Runs:
 def save_boxes(path: str | os.PathLike, boxes: Sequence[Atoms]) -> None:
     """Write boxes of as many atoms into one `.npz` file."""
     arrays = {k: np.stack([getattr(box, k) for box in boxes]) for k in _ARRAYS}
-    _save(path, **arrays)
+    save_arrays(path, **arrays)
 
 
 def load_boxes(path: str | os.PathLike) -> list[Atoms]:
@@ -176,6 +176,7 @@ def load_boxes(path: str | os.PathLike) -> list[Atoms]:
     return [Atoms(*one) for one in zip(*arrays, strict=True)]
 
 
-def _save(path, **arrays) -> None:
+def save_arrays(path: str | os.PathLike, **arrays: Any) -> None:
+    """Write arrays into an `.npz` file, which is whole or not there at all."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)

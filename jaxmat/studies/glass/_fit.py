@@ -30,6 +30,7 @@ from jaxmat._check import JaxmatError
 from jaxmat.cells import PRNN
 from jaxmat.materials import follow
 from jaxmat.solve import Solution
+from jaxmat.studies.glass._data import save_arrays
 
 NOISE = 0.1
 """Standard deviation of one residual, over that of the stress.
@@ -140,7 +141,8 @@ def fit_network(
         if value < best:
             state = state._replace(flat=trial, residual=residual, slope=slope)
         state = state.after(value, gain)
-        _save(checkpoint, state, given)
+        if checkpoint is not None:
+            save_arrays(checkpoint, **state._asdict(), **given)
         bar.update()
         bar.set_postfix(loss=f"{min(state.losses):.4g}", damping=f"{state.damping:.1g}")
         if state.stands_still or best * (1 - ENOUGH) < value < best:
@@ -226,14 +228,6 @@ class _State(NamedTuple):
             losses=[*self.losses, value],
             accepted=[*self.accepted, gain > 0],
         )
-
-
-def _save(path, state: _State, given: dict[str, np.ndarray]) -> None:
-    if path is None:
-        return
-    beside = Path(path).with_name(Path(path).name + ".part.npz")
-    np.savez(beside, **state._asdict(), **given)
-    beside.replace(path)
 
 
 def _load(path, given: dict[str, np.ndarray]) -> _State | None:
