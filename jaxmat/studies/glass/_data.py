@@ -6,6 +6,7 @@ share it; then one HDF5 file of all runs.
 
 import os
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from jaxmat._check import JaxmatError
 from jaxmat.atoms import Atoms
 from jaxmat.io import Quantity, atomic_path, read_hdf5, write_hdf5
 from jaxmat.studies.glass._loads import cyclic_paths, monotonic_paths, random_paths
-from jaxmat.studies.glass._reference import load_solid
+from jaxmat.studies.glass._reference import Response, load_solid
 from jaxmat.studies.glass._solids import bonds, make_solid
 
 KINDS = ("random", "cyclic", "monotonic")
@@ -115,25 +116,25 @@ def gather_runs(folder: str | os.PathLike) -> Runs:
         `Runs` in the order of `jobs`.
 
     Raises:
-        JaxmatError: if one is missing.
+        JaxmatError: if one is missing, or is no run.
     """
     rows = []
     for kind, number, solid, _ in jobs():
         path = Path(folder) / f"run-{kind}-{number}-{solid}.npz"
         if not path.exists():
             raise JaxmatError(f"`{path}` is missing; finish `make_runs` first.")
-        with np.load(path) as file:
-            rows.append(
-                (
-                    file["eps"],
-                    file["sig"],
-                    KINDS.index(kind),
-                    number,
-                    solid,
-                    int(file["events"]),
-                    int(file["evaluations"]),
-                )
+        run = load_arrays(path, "run of a solid", Response._fields)
+        rows.append(
+            (
+                run["eps"],
+                run["sig"],
+                KINDS.index(kind),
+                number,
+                solid,
+                int(run["events"]),
+                int(run["evaluations"]),
             )
+        )
     return Runs(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
@@ -170,9 +171,16 @@ def save_boxes(path: str | os.PathLike, boxes: Sequence[Atoms]) -> None:
 
 
 def load_boxes(path: str | os.PathLike) -> list[Atoms]:
-    """Read a file of `save_boxes`: its boxes in their order, lengths as there."""
-    with np.load(path) as file:
-        arrays = [jnp.asarray(file[name]) for name in _ARRAYS]
+    """Read a file of `save_boxes`.
+
+    Returns:
+        Its boxes in their order, lengths as there.
+
+    Raises:
+        JaxmatError: if it is missing, or holds something else.
+    """
+    stored = load_arrays(path, "boxes of atoms", _ARRAYS)
+    arrays = [jnp.asarray(stored[name]) for name in _ARRAYS]
     return [Atoms(*one) for one in zip(*arrays, strict=True)]
 
 
@@ -180,3 +188,31 @@ def save_arrays(path: str | os.PathLike, **arrays: Any) -> None:
     """Write arrays into an `.npz` file, which is whole or not there at all."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)
+
+
+def load_arrays(
+    path: str | os.PathLike, what: str, names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Read a file of `save_arrays`.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        names: of the arrays in it, these and no others.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        JaxmatError: if it is missing, broken, or holds something else.
+    """
+    try:
+        with open(path, "rb") as opened, np.load(opened) as file:
+            stored = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise JaxmatError(f"`{path}` does not exist; give another path.") from error
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        raise JaxmatError(f"`{path}` holds no {what}; give another path.") from error
+    if set(stored) != set(names):
+        raise JaxmatError(f"`{path}` holds no {what}; give another path.")
+    return stored

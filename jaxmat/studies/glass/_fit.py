@@ -30,7 +30,7 @@ from jaxmat._check import JaxmatError
 from jaxmat.cells import PRNN
 from jaxmat.materials import follow
 from jaxmat.solve import Solution
-from jaxmat.studies.glass._data import save_arrays
+from jaxmat.studies.glass._data import load_arrays, save_arrays
 
 NOISE = 0.1
 """Standard deviation of one residual, over that of the stress.
@@ -234,17 +234,19 @@ def _load(path, given: dict[str, np.ndarray]) -> _State | None:
     """Where the training with what is given stopped; None if it has not begun."""
     if path is None or not Path(path).exists():
         return None
-    with np.load(path) as file:
-        stored = {name: file[name] for name in file.files}
-    if set(stored) != {*_State._fields, *given}:
-        raise JaxmatError(f"`{path}` holds no training; give another path.")
+    stored = load_arrays(path, "training of a network", (*_State._fields, *given))
     other = [f"`{n}`" for n in given if not np.array_equal(stored.pop(n), given[n])]
     if other:
         raise JaxmatError(
             f"`{path}` is of a training with other {' and '.join(other)}; give what it "
             "was begun with, or another path."
         )
-    stored["losses"] = stored["losses"].tolist()
-    stored["accepted"] = stored["accepted"].tolist()
-    stored |= {name: float(stored[name]) for name in ("damping", "growth")}
-    return _State(**stored)
+    return _State(
+        stored["flat"],
+        stored["residual"],
+        stored["slope"],
+        float(stored["damping"]),
+        float(stored["growth"]),
+        stored["losses"].tolist(),
+        stored["accepted"].tolist(),
+    )

@@ -200,3 +200,10 @@ def test_runs_are_kept_whole_and_found_by_kind(tmp_path):
     glass.save_boxes(tmp_path / "two.npz", boxes)
     for a, b in zip(boxes, glass.load_boxes(tmp_path / "two.npz"), strict=True):
         np.testing.assert_array_equal(a.positions, b.positions)
+    (tmp_path / "text.npz").write_text("no arrays")
+    np.savez(tmp_path / "other.npz", positions=np.zeros(3))
+    for name in ("text", "other"):
+        with pytest.raises(JaxmatError, match=f"{name}.npz` holds no boxes"):
+            glass.load_boxes(tmp_path / f"{name}.npz")
+    with pytest.raises(JaxmatError, match="does not exist"):
+        glass.load_boxes(tmp_path / "none.npz")
