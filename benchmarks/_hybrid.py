@@ -5,13 +5,14 @@
 Trainings lie in `DIR`, one file each; what is there is not done again. Runs of the
 solids and boxes are those of `tests/data/glass`; `studies.glass.make_runs` made them.
 
-Everyone learns from the first eight random paths, each of which one solid of 2000 atoms
-has taken, a GRU also from eighty; and is judged by the mean of eight solids along two
-cycles of shear that nobody has seen. Errors are means of the absolute error of the
-three Mandel components, in energies per area. A network begins with the same boxes in
-training and in tests, other ones for every seed. Its points share encoders through the
-symmetries of a square; rivals are also tried with all images of the paths, so that they
-know as much.
+Everyone learns from the first eight random paths: of the run of one solid of 2000 atoms
+along each, or of the mean of eight solids (`mean`). A GRU also learns from eighty, of
+which one solid has taken each that is not averaged. All are judged by the mean of eight
+solids along two cycles of shear that nobody has seen. Errors are means of the absolute
+error of the three Mandel components, in energies per area. A network begins with the
+same boxes in training and in tests, other ones for every seed. Its points share
+encoders through the symmetries of a square; rivals are also tried with all images of
+the paths, so that they know as much.
 """
 
 import json
@@ -46,12 +47,19 @@ def boxes() -> list[Atoms]:
     return glass.load_boxes(DATA / "boxes.npz")
 
 
+def known(num_paths: int, mean: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Strain and stress to learn from; if `mean`, all solids tell of the first few."""
+    paths = runs().of("random", slice(num_paths))
+    if mean:  # of the others there is one run each, and its mean is that run
+        return paths.averaged()
+    return paths.by_turns().eps, paths.by_turns().sig
+
+
 def target() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Strain of the cycles, stress of every solid, (cycles, solids, steps, 3), mean."""
     cycles = runs().of("cyclic")
-    count = int(cycles.solid.max()) + 1
-    sig = cycles.sig.reshape(-1, count, *cycles.sig.shape[1:])
-    return cycles.eps[::count], sig, sig.mean(1)
+    eps, mean = cycles.averaged()
+    return eps, cycles.sig.reshape(len(eps), -1, *mean.shape[1:]), mean
 
 
 def error(sig) -> float:
@@ -81,7 +89,9 @@ def reference() -> dict:
         ).tolist(),
         "num_atoms": glass.NUM_ATOMS,
         "evaluations": float(every.of("cyclic").evaluations.mean()),
-        "training_evaluations": int(every.of("random", slice(FEW)).evaluations.sum()),
+        "training_evaluations": int(
+            every.of("random", slice(FEW)).by_turns().evaluations.sum()
+        ),
     }
 
 
@@ -97,26 +107,25 @@ def untrained(folder, seed: int) -> dict:
 
 def scaled(folder, seed: int) -> dict:
     """The same with one factor for all strains, the best of some on the few paths."""
-    few, tries = runs().of("random", slice(FEW)), []
+    (eps, sig), tries = known(FEW, mean=False), []
     for amplitude in AMPLITUDES:
         network = network_of(seed, amplitude)
-        sig, _ = glass.predict(network, jnp.asarray(few.eps))
-        off = float(np.mean(np.square(np.asarray(sig) - few.sig)))
+        answer, _ = glass.predict(network, jnp.asarray(eps))
+        off = float(np.mean(np.square(np.asarray(answer) - sig)))
         tries.append((off, amplitude, network))
     _, amplitude, network = min(tries, key=lambda one: one[0])
     found = {"model": "boxes, one factor", "seed": seed, "amplitude": amplitude}
     return tried(network) | found
 
 
-def with_atoms(model: str, **options):
+def with_atoms(model: str, *, mean: bool = False, **options):
     """A network of boxes, trained on few paths by Gauss and Newton."""
 
     def run(folder: pathlib.Path, seed: int) -> dict:
-        few, start = runs().of("random", slice(FEW)), time.process_time()
+        start = time.process_time()
         found = glass.fit_network(
             network_of(seed, START, **options),
-            few.eps,
-            few.sig,
+            *known(FEW, mean),
             images=glass.SQUARE,
             max_walks=WALKS,
             checkpoint=folder / f"walks-{model}-{seed}.npz",
@@ -157,7 +166,9 @@ def elsewhere(network: PRNN) -> dict:
     }
 
 
-WITH = {False: "", True: ", images"}
+def named(model: str, mean: bool, images: bool) -> str:
+    """What is learned, and from what."""
+    return model + ", mean of solids" * mean + ", images" * images
 
 
 def imaged(x: np.ndarray) -> np.ndarray:
@@ -166,16 +177,13 @@ def imaged(x: np.ndarray) -> np.ndarray:
 
 
 def learned(
-    material, num_paths: int, images: bool, seed: int, rate: float, steps: int
+    material, paths: composite.Paths, seed: int, rate: float, steps: int
 ) -> dict:
     """A material without atoms after training, judged as the others."""
-    every = runs()
-    training = every.of("random", slice(num_paths))
-    held = every.of("random", slice(MANY, None))
-    known = training.eps, training.sig
+    held = runs().of("random", slice(MANY, None))
     found = learning.fit_material(
         material,
-        composite.Paths(*(map(imaged, known) if images else known)),
+        paths,
         composite.Paths(held.eps, held.sig),
         learning_rate=rate,
         num_steps=steps,
@@ -190,32 +198,39 @@ def learned(
         "validation_mae": float(np.mean(np.abs(on_held - held.sig))),
         "left": at_the_end(sig),
         "sig": sig.tolist(),
-        "paths": num_paths,
         "seed": seed,
         "rate": rate,
     }
+
+
+def to_learn(num_paths: int, mean: bool, images: bool) -> composite.Paths:
+    """What rivals learn from."""
+    paths = known(num_paths, mean)
+    return composite.Paths(*(map(imaged, paths) if images else paths))
 
 
 def best(tries: list[dict]) -> dict:
     return min(tries, key=lambda row: row["validation_mae"])
 
 
-def points(images: bool):
+def points(*, mean: bool = False, images: bool = False):
     """A network of von Mises points; the rate that validation prefers."""
 
     def run(folder, seed: int) -> dict:
+        paths = to_learn(FEW, mean, images)
         network = glass.plastic_network(key=jax.random.key(seed))
         rates = (3e-3, 1e-2, 3e-2)
-        found = best([learned(network, FEW, images, seed, x, 800) for x in rates])
-        return found | {"model": "points of J2" + WITH[images]}
+        found = best([learned(network, paths, seed, x, 800) for x in rates])
+        return found | {"model": named("points of J2", mean, images), "paths": FEW}
 
     return run
 
 
-def gru(num_paths: int, images: bool):
+def gru(num_paths: int, *, mean: bool = False, images: bool = False):
     """A GRU; width and rate that validation prefers."""
 
     def run(folder, seed: int) -> dict:
+        paths = to_learn(num_paths, mean, images)
         scale, tries = float(np.std(runs().sig)), []
         for width in (32, 64):
             network = surrogates.recurrent(
@@ -227,9 +242,10 @@ def gru(num_paths: int, images: bool):
                 key=jax.random.key(seed),
             )
             for rate in (3e-3, 1e-2):
-                row = learned(network, num_paths, images, seed, rate, 1200)
+                row = learned(network, paths, seed, rate, 1200)
                 tries.append(row | {"width": width})
-        return best(tries) | {"model": f"GRU, {num_paths} paths" + WITH[images]}
+        model = named(f"GRU, {num_paths} paths", mean, images)
+        return best(tries) | {"model": model, "paths": num_paths}
 
     return run
 
@@ -259,8 +275,8 @@ def nearest(num_paths: int):
     """No training: the stress of the path whose strain was most alike."""
 
     def run(folder, seed: int) -> dict:
-        known, (eps, *_) = runs().of("random", slice(num_paths)), target()
-        sig = glass.nearest_history(known.eps, known.sig, eps)
+        eps, *_ = target()
+        sig = glass.nearest_history(*known(num_paths, mean=False), eps)
         row = {"test_mae": error(sig), "left": at_the_end(sig), "sig": sig.tolist()}
         return row | {"model": f"nearest of {num_paths} histories", "seed": seed}
 
@@ -272,12 +288,19 @@ KINDS = {
     "scaled": scaled,
     "atoms": with_atoms("boxes"),
     "atoms-eight": with_atoms("boxes, 4 + 4", counts=(4, 4)),
-    "points": points(False),
-    "points-images": points(True),
-    "gru": gru(FEW, False),
-    "gru-images": gru(FEW, True),
-    "gru-many": gru(MANY, False),
-    "gru-many-images": gru(MANY, True),
+    "atoms-mean": with_atoms("boxes, mean of solids", mean=True),
+    "points": points(),
+    "points-images": points(images=True),
+    "points-mean": points(mean=True),
+    "points-mean-images": points(mean=True, images=True),
+    "gru": gru(FEW),
+    "gru-images": gru(FEW, images=True),
+    "gru-mean": gru(FEW, mean=True),
+    "gru-mean-images": gru(FEW, mean=True, images=True),
+    "gru-many": gru(MANY),
+    "gru-many-images": gru(MANY, images=True),
+    "gru-many-mean": gru(MANY, mean=True),
+    "gru-many-mean-images": gru(MANY, mean=True, images=True),
     "direct": direct,
     "nearest": nearest(FEW),
     "nearest-many": nearest(MANY),
