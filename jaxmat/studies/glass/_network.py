@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxmat import cells
-from jaxmat._check import check_positive
+from jaxmat import atoms, cells, mandel
 from jaxmat.atoms import Atoms
 from jaxmat.cells import PRNN
 from jaxmat.materials import PlaneStrain, SmallStrain
-from jaxmat.studies.glass._solids import bonds, stiffened
+from jaxmat.studies.glass._solids import FRACTION, STIFFNESS, bonds, stiffened
 
 COUNTS = (8, 4)
 """Boxes of the matrix and of inclusions, four for every encoder; see `fit_network`."""
@@ -22,29 +22,28 @@ def box_network(
     boxes: Sequence[Atoms],
     *,
     counts: tuple[int, int] = COUNTS,
-    amplitude: float = 1.0,
+    localise: bool = True,
     key: Key[Array, ""],
 ) -> PRNN:
     """A material made of boxes of the matrix and of inclusions, not trained.
 
-    All boxes see the same strain and count alike: Taylor's average of them. Without a
-    key in `init_state` it begins with the same boxes every time, so that it is one
-    material, and its training fits these boxes.
+    Without a key in `init_state` it begins with the same boxes every time, so that it
+    is one material, and its training fits these boxes.
 
     Args:
         boxes: of the matrix, at rest, atoms in the same order (`make_cells`).
         counts: points of matrix and of inclusion.
-        amplitude: strain of the boxes over that of the whole. Less than one makes the
-            network softer, since its decoder is that of Hill and Mandel's work.
+        localise: begin with the strains of `mori_tanaka`, every kind of box counting
+            for its area. If not, all boxes see the strain of the whole and count alike:
+            Taylor's average of them.
         key: puts the boxes in order, and so decides with which the network begins.
 
     Returns:
         A PRNN of three strain components, its stress in the unit of the potential.
 
     Raises:
-        JaxmatError: if `amplitude` is not positive, or as `cells.atomistic_cell`.
+        JaxmatError: as `cells.atomistic_cell`.
     """
-    check_positive("amplitude", jnp.asarray(amplitude))
     order = jax.random.permutation(key, len(boxes))
     boxes = [boxes[k] for k in order]
     law = bonds()
@@ -54,7 +53,44 @@ def box_network(
         for some in (boxes, hard)
     ]
     network = cells.prnn(points, counts, key=key, scatter=0.0)
-    return eqx.tree_at(lambda n: n.encoder, network, amplitude * network.encoder)
+    if not localise:
+        return network
+    encoder = np.repeat(mori_tanaka(boxes), counts, axis=0)
+    share = np.repeat([(1 - FRACTION) / counts[0], FRACTION / counts[1]], counts)
+    both = jnp.asarray(encoder), jnp.log(jnp.asarray(share))
+    return eqx.tree_at(lambda n: (n.encoder, n.weights), network, both)
+
+
+def mori_tanaka(boxes: Sequence[Atoms]) -> Float[np.ndarray, "2 3 3"]:
+    """Mean strain of matrix and of inclusions for a small strain of the solid.
+
+    Every disc sits in a matrix that is strained as the matrix is on average. Both are
+    isotropic, with the mean moduli of the boxes at rest, and those times `STIFFNESS`.
+
+    Args:
+        boxes: of the matrix, at rest, of as many atoms.
+
+    Returns:
+        Maps of Mandel strain, of the matrix first; over the areas their mean is 1.
+
+    References:
+        Mori & Tanaka (1973), Acta Metall. 21, 571-574.
+        Benveniste (1987), Mech. Mater. 6, 147-157 (eqs. 14, 15).
+    """
+    law, together = bonds(), jax.tree.map(lambda *x: jnp.stack(x), *boxes)
+    moduli = jax.jit(jax.vmap(lambda box: atoms.elastic_moduli(law, box)))
+    stiffness = np.asarray(mandel.from_tensor4(moduli(together).mean(0)))
+    spread = np.outer([1, 1, 0], [1, 1, 0]) / 2  # projects on changes of area
+    bulk = float(np.sum(spread * stiffness)) / 2
+    shear = float(np.sum((np.eye(3) - spread) * stiffness)) / 4
+    stiffer = STIFFNESS - 1
+    alone = [  # strain of one disc over that far from it (Eshelby)
+        1 / (1 + stiffer * bulk / (bulk + shear)),
+        1 / (1 + stiffer * (bulk + 2 * shear) / (2 * (bulk + shear))),
+    ]
+    disc = alone[0] * spread + alone[1] * (np.eye(3) - spread)
+    matrix = np.linalg.inv((1 - FRACTION) * np.eye(3) + FRACTION * disc)
+    return np.stack([matrix, disc @ matrix])
 
 
 @eqx.filter_jit

@@ -105,8 +105,34 @@ def test_a_network_begins_with_the_same_boxes_unless_a_key_chooses_others():
     assert not np.allclose(first(), first(jax.random.key(1)))
     other = glass.box_network(boxes, counts=(3, 1), key=jax.random.key(1))
     assert not np.allclose(first(), other.init_state()[0].positions)
-    with pytest.raises(JaxmatError, match="amplitude"):
-        glass.box_network(boxes, amplitude=-1.0, key=jax.random.key(0))
+
+
+def test_boxes_begin_with_the_strains_whose_stiffness_is_hashins_and_shtrikmans():
+    boxes, f = glass.load_boxes(DATA)[:4], 0.25
+    start = glass.box_network(boxes, counts=(2, 4), key=jax.random.key(0))
+    matrix, disc = glass.mori_tanaka(boxes)
+    np.testing.assert_allclose((1 - f) * matrix + f * disc, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(start.encoder, [matrix] * 2 + [disc] * 4, rtol=1e-12)
+    shares = np.exp(start.weights)
+    np.testing.assert_allclose([shares[:2].sum(), shares[2:].sum()], [1 - f, f])
+    law = glass.bonds()
+    C = np.mean(
+        [mandel.from_tensor4(atoms.elastic_moduli(law, one)) for one in boxes], 0
+    )
+    K = (C[0, 0] + C[1, 1] + 2 * C[0, 1]) / 4
+    G = (np.trace(C) - 2 * K) / 4
+    # The lower bounds in two dimensions, Hashin (1965), J. Mech. Phys. Solids 13, 119.
+    K_low = K + f / (1 / (4 * K) + (1 - f) / (K + G))
+    G_low = G + f / (1 / (4 * G) + (1 - f) * (K + 2 * G) / (2 * G * (K + G)))
+    ones = np.outer([1, 1, 0], [1, 1, 0]) / 2
+    isotropic = 2 * K * ones + 2 * G * (np.eye(3) - ones)
+    lowest = 2 * K_low * ones + 2 * G_low * (np.eye(3) - ones)
+    found = (1 - f) * isotropic @ matrix + f * 5 * isotropic @ disc
+    np.testing.assert_allclose(found, lowest, rtol=1e-12, atol=1e-12)
+    taylor = glass.box_network(
+        boxes, counts=(2, 4), localise=False, key=jax.random.key(0)
+    )
+    np.testing.assert_array_equal(taylor.encoder, np.stack([np.eye(3)] * 6))
 
 
 def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
