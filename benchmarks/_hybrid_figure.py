@@ -22,6 +22,7 @@ LABELS = {
     EIGHT: "eight boxes, trained",
     RIVALS["untrained"]: "boxes of atoms, untrained",
     RIVALS["one-factor"]: "boxes of atoms, one factor",
+    RIVALS["localised"]: "boxes of atoms, Mori-Tanaka",
     RIVALS["points"]: "points of J2 plasticity",
     RIVALS["points-images"]: "points of J2, with images",
     RIVALS["gru"]: "GRU, 8 paths",

@@ -64,11 +64,6 @@ class Runs(NamedTuple):
         rows = rows[np.isin(self.number[rows], wanted)]
         return Runs(*(x[rows] for x in self))
 
-    def by_turns(self) -> "Runs":
-        """Of every path the run of one solid: `number` modulo how many there are."""
-        rows = self.solid == self.number % SOLIDS
-        return Runs(*(x[rows] for x in self))
-
     def averaged(
         self,
     ) -> tuple[Float[np.ndarray, "paths steps 3"], Float[np.ndarray, "paths steps 3"]]:
