@@ -50,26 +50,26 @@ def _against_scatter(rows: dict) -> float | None:
     return ours / scatter if ours and scatter else None
 
 
-def _left(compare: Callable) -> Callable[[dict], float | None]:
-    """`compare` what a network and the solids keep at no strain, and the scatter."""
-
-    def value(rows: dict) -> float | None:
-        solids, networks = (pick(rows, "hybrid", model=m) for m in (REFERENCE, TRAINED))
-        if not (solids and networks):
-            return None
-        ours = np.median([row["left"] for row in networks], 0)
-        theirs, scatter = (np.array(solids[0][key]) for key in ("left", "left_scatter"))
-        return float(compare(ours, theirs, scatter))
-
-    return value
+def _left(rows: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Stress left at no strain: network, solids, and scatter of one solid."""
+    solids, networks = (pick(rows, "hybrid", model=m) for m in (REFERENCE, TRAINED))
+    if not (solids and networks):
+        return None
+    ours = np.median([row["left"] for row in networks], 0)
+    return ours, *(np.array(solids[0][key]) for key in ("left", "left_scatter"))
 
 
-def _ratio(ours, theirs, scatter):
-    return np.min(ours / theirs)
+def _left_ratio(rows: dict) -> float | None:
+    found = _left(rows)
+    return None if found is None else float(np.min(found[0] / found[1]))
 
 
-def _difference(ours, theirs, scatter):
-    return np.max(np.abs(ours - theirs) / scatter)
+def _left_difference(rows: dict) -> float | None:
+    found = _left(rows)
+    if found is None:
+        return None
+    ours, solids, scatter = found
+    return float(np.max(np.abs(ours - solids) / scatter))
 
 
 def work_ratio(rows: dict) -> float | None:
@@ -120,7 +120,7 @@ BARS = [
         "cycles",
         ">=",
         0.0,
-        _left(_ratio),
+        _left_ratio,
     ),
     Bar(
         "hybrid-left-size",
@@ -129,7 +129,7 @@ BARS = [
         "cycles",
         "<=",
         1.0,
-        _left(_difference),
+        _left_difference,
     ),
     Bar(
         "hybrid-work",

@@ -17,6 +17,7 @@ from jaxmat.studies.glass._loads import cyclic_paths as cyclic_paths
 from jaxmat.studies.glass._loads import monotonic_paths as monotonic_paths
 from jaxmat.studies.glass._loads import random_paths as random_paths
 from jaxmat.studies.glass._network import box_network as box_network
+from jaxmat.studies.glass._network import localised as localised
 from jaxmat.studies.glass._network import mori_tanaka as mori_tanaka
 from jaxmat.studies.glass._network import predict as predict
 from jaxmat.studies.glass._reference import Response as Response

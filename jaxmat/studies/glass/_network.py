@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat import atoms, cells, mandel
+from jaxmat._check import check_positive
 from jaxmat.atoms import Atoms
 from jaxmat.cells import PRNN
 from jaxmat.materials import PlaneStrain, SmallStrain
@@ -22,28 +23,29 @@ def box_network(
     boxes: Sequence[Atoms],
     *,
     counts: tuple[int, int] = COUNTS,
-    localise: bool = True,
+    amplitude: float = 1.0,
     key: Key[Array, ""],
 ) -> PRNN:
     """A material made of boxes of the matrix and of inclusions, not trained.
 
-    Without a key in `init_state` it begins with the same boxes every time, so that it
-    is one material, and its training fits these boxes.
+    All boxes see the same strain and count alike: Taylor's average of them. Without a
+    key in `init_state` it begins with the same boxes every time, so that it is one
+    material, and its training fits these boxes.
 
     Args:
         boxes: of the matrix, at rest, atoms in the same order (`make_cells`).
         counts: points of matrix and of inclusion.
-        localise: begin with the strains of `mori_tanaka`, every kind of box counting
-            for its area. If not, all boxes see the strain of the whole and count alike:
-            Taylor's average of them.
+        amplitude: strain of the boxes over that of the whole. Less than one makes the
+            network softer, since its decoder is that of Hill and Mandel's work.
         key: puts the boxes in order, and so decides with which the network begins.
 
     Returns:
         A PRNN of three strain components, its stress in the unit of the potential.
 
     Raises:
-        JaxmatError: as `cells.atomistic_cell`.
+        JaxmatError: if `amplitude` is not positive, or as `cells.atomistic_cell`.
     """
+    check_positive("amplitude", jnp.asarray(amplitude))
     order = jax.random.permutation(key, len(boxes))
     boxes = [boxes[k] for k in order]
     law = bonds()
@@ -53,11 +55,24 @@ def box_network(
         for some in (boxes, hard)
     ]
     network = cells.prnn(points, counts, key=key, scatter=0.0)
-    if not localise:
-        return network
-    encoder = np.repeat(mori_tanaka(boxes), counts, axis=0)
-    share = np.repeat([(1 - FRACTION) / counts[0], FRACTION / counts[1]], counts)
-    both = jnp.asarray(encoder), jnp.log(jnp.asarray(share))
+    return eqx.tree_at(lambda n: n.encoder, network, amplitude * network.encoder)
+
+
+def localised(network: PRNN, boxes: Sequence[Atoms]) -> PRNN:
+    """A network of `box_network` with the strains that `mori_tanaka` finds.
+
+    Boxes of the matrix and of inclusions count for their areas. Nothing is trained.
+
+    Args:
+        network: of these boxes.
+        boxes: of the matrix.
+
+    Returns:
+        The same network with another encoder and other weights.
+    """
+    encoder = np.repeat(mori_tanaka(boxes), network.counts, axis=0)
+    areas = np.array([1 - FRACTION, FRACTION]) / network.counts
+    both = jnp.asarray(encoder), jnp.log(jnp.repeat(areas, np.array(network.counts)))
     return eqx.tree_at(lambda n: (n.encoder, n.weights), network, both)
 
 
