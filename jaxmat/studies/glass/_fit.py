@@ -98,13 +98,13 @@ def fit_network(
         `Solution` with the network and a `Trace`.
 
     Raises:
-        JaxmatError: if the network as it is gives NaN, the stress does not change, the
-            file is of a training that was given something else, the images are no such
-            maps, or there are points left over that have no image.
+        JaxmatError: if strain and stress do not match or are not finite, the stress
+            does not change, the network as it is gives NaN, the file is of a training
+            that was given something else, the images are no such maps, or there are
+            points left over that have no image.
     """
+    _check_paths(network, np.asarray(eps), np.asarray(sig))
     start, rebuild = _shared(network, np.asarray(images))
-    if not np.std(sig):
-        raise JaxmatError("`sig` is the same everywhere; give stresses to learn from.")
     walk = _walk(rebuild, jnp.asarray(eps), jnp.asarray(sig))
 
     def loss(flat, residual):
@@ -152,17 +152,31 @@ def fit_network(
     return Solution(rebuild(jnp.asarray(state.flat)), trace)
 
 
+def _check_paths(network: PRNN, eps: np.ndarray, sig: np.ndarray) -> None:
+    size = network.num_strains
+    if eps.ndim != 3 or eps.shape[-1] != size or sig.shape != eps.shape or not eps.size:
+        raise JaxmatError(
+            f"`eps` has shape {eps.shape} and `sig` {sig.shape}; give both as "
+            f"(paths, steps, {size})."
+        )
+    for name, values in (("eps", eps), ("sig", sig)):
+        if not np.isfinite(values).all():
+            path = int(np.argmin(np.isfinite(values).all((1, 2))))
+            raise JaxmatError(f"`{name}` is not finite in path {path}; leave it out.")
+    if not np.std(sig):
+        raise JaxmatError("`sig` is the same everywhere; give stresses to learn from.")
+
+
 def _shared(
     network: PRNN, images: Float[np.ndarray, "images 3 3"]
 ) -> tuple[Float[np.ndarray, " weights"], Callable[..., PRNN]]:
     """Weights that are learned, flat, and the network that has such weights."""
-    each, one = len(images), np.eye(3)
-    orthogonal = np.allclose(images @ np.swapaxes(images, 1, 2), one)
-    if not (each and orthogonal and np.allclose(images[0], one)):
+    if not _are_images(images):
         raise JaxmatError(
             "`images` are not orthogonal maps of which the first is the identity; give "
             "`SQUARE`, or leave them out."
         )
+    each = len(images)
     if any(count % each for count in network.counts):
         raise JaxmatError(
             f"the network has {network.counts} points of its kinds, and there are "
@@ -177,6 +191,13 @@ def _shared(
         return eqx.tree_at(lambda n: (n.encoder, n.weights), network, both)
 
     return np.asarray(flat), rebuild
+
+
+def _are_images(maps: np.ndarray) -> bool:
+    if maps.ndim != 3 or maps.shape[1:] != (3, 3) or not len(maps):
+        return False
+    orthogonal = np.allclose(maps @ np.swapaxes(maps, 1, 2), np.eye(3))
+    return orthogonal and np.allclose(maps[0], np.eye(3))
 
 
 def _walk(rebuild, eps, sig):

@@ -171,8 +171,14 @@ def test_a_training_that_cannot_be_is_refused_and_one_that_is_done_ends():
     sig = np.asarray(jax.vmap(follow, (None, 0))(network, jnp.asarray(eps)))
     done = glass.fit_network(network, eps, sig, progress=False)
     np.testing.assert_allclose(done.value.encoder, network.encoder, atol=1e-9)
+    with pytest.raises(JaxmatError, match=r"\(0, 6, 3\); give both as \(paths, steps"):
+        glass.fit_network(network, eps[:0], sig[:0], progress=False)
+    for name, wrong in {"eps": (eps * np.nan, sig), "sig": (eps, sig * np.nan)}.items():
+        with pytest.raises(JaxmatError, match=f"`{name}` is not finite in path 0"):
+            glass.fit_network(network, *wrong, progress=False)
+    broken = eqx.tree_at(lambda n: n.encoder, network, network.encoder * np.nan)
     with pytest.raises(JaxmatError, match="gives NaN"):
-        glass.fit_network(network, np.nan * eps, sig, progress=False)
+        glass.fit_network(broken, eps, sig, progress=False)
     with pytest.raises(JaxmatError, match="same everywhere"):
         glass.fit_network(network, eps, 0 * sig, progress=False)
     for images in (2 * glass.SQUARE, glass.SQUARE[1:], glass.SQUARE[:0]):
