@@ -1,6 +1,7 @@
 """Glasses: a liquid cooled too fast to crystallise, then brought to rest."""
 
 import dataclasses
+import hashlib
 import math
 import os
 import zipfile
@@ -196,15 +197,16 @@ def make_glass(
 
     Raises:
         JaxmatError: if the box is narrower than twice the cutoff, the file belongs to
-            another recipe, the motion blew up (its last good state is in the file),
-            or the end does not come to rest (`relax`).
+            another recipe, potential or key, the motion blew up (its last good state is
+            in the file), or the end does not come to rest (`relax`).
     """
     start, velocities = jax.random.split(key)
     temperatures, first = recipe.temperatures, 0
+    identity = _identity(law, key, recipe)
     motion = set_in_motion(velocities, random_atoms(law, start, recipe), recipe.hot)
     check(law, motion.atoms)
     if path is not None and Path(path).exists():
-        motion, first = _load(Path(path), recipe, motion)
+        motion, first = _load(Path(path), identity, motion)
     neighbours = None
     for k in range(first, len(temperatures)):
         kT = temperatures[k]
@@ -219,7 +221,7 @@ def make_glass(
             neighbours = list_neighbours(law, motion.atoms)
             motion = _swapped(law, recipe, motion, jnp.asarray(kT), neighbours)
         if path is not None:
-            _save(Path(path), recipe, motion, k + 1)
+            _save(Path(path), identity, motion, k + 1)
         if progress is not None:
             progress(k + 1, len(temperatures))
     return relax_large(law, motion.atoms).value
@@ -278,39 +280,52 @@ def _is_finite(motion: Motion) -> bool:
     return bool(np.isfinite(np.asarray(motion.velocities)).all())
 
 
-def _save(path: Path, recipe: Quench, motion: Motion, done: int) -> None:
+def _identity(
+    law: AbstractPotential, key: Key[Array, ""], recipe: Quench
+) -> dict[str, str]:
+    """What decides a glass."""
+    numbers = b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(law))
+    return {
+        "recipe": repr(recipe),
+        "potential": f"{type(law).__name__} {hashlib.sha256(numbers).hexdigest()}",
+        "key": str(jax.random.key_data(key).tolist()),
+    }
+
+
+def _save(path: Path, identity: dict, motion: Motion, done: int) -> None:
     """Whole or not at all: written beside, then renamed."""
     beside = path.with_name(path.name + ".part.npz")
     np.savez(
         beside,
-        recipe=repr(recipe),
+        **identity,
         done=done,
         positions=motion.atoms.positions,
         species=motion.atoms.species,
         velocities=motion.velocities,
-        key=jax.random.key_data(motion.key),
+        chance=jax.random.key_data(motion.key),
     )
     beside.replace(path)
 
 
-def _load(path: Path, recipe: Quench, motion: Motion) -> tuple[Motion, int]:
+def _load(path: Path, identity: dict, motion: Motion) -> tuple[Motion, int]:
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             stored = {name: file[name] for name in file.files}
-        made = str(stored["recipe"])
+        other = [name for name in identity if str(stored[name]) != identity[name]]
         atoms = Atoms(
             jnp.asarray(stored["positions"]),
             motion.atoms.box,
             jnp.asarray(stored["species"]),
         )
-        key = jax.random.wrap_key_data(jnp.asarray(stored["key"]))
+        key = jax.random.wrap_key_data(jnp.asarray(stored["chance"]))
         velocities, done = jnp.asarray(stored["velocities"]), int(stored["done"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise JaxmatError(
             f"`{path.name}` is not a whole file of a quench; delete it to start again."
         ) from error
-    if made != repr(recipe):
+    if other:
         raise JaxmatError(
-            f"`{path.name}` was made by {made}, not by this recipe; give another path."
+            f"`{path.name}` was made with another {' and '.join(other)}; give another "
+            "path."
         )
     return Motion(atoms, velocities, motion.masses, key), done

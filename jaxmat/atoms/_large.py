@@ -25,7 +25,7 @@ from jaxmat.atoms._pair_sum import listed_bonds
 from jaxmat.atoms._potential import AbstractPotential
 from jaxmat.atoms._relax import MAX_STEPS, checked, tolerance_for
 from jaxmat.atoms._rest import EVENT, ROUND, Settled
-from jaxmat.atoms._validate import check_finite
+from jaxmat.atoms._validate import check_fits
 from jaxmat.solve import Info, Solution, lbfgs
 
 ALL_PAIRS = 600
@@ -202,7 +202,7 @@ def _descend(law, atoms, neighbours, factor, free_box, stiffness, tolerance, ste
 
 def _search(law, atoms, free_box, tolerance, max_steps) -> Settled:
     """Rounds, each with a new list and a new factor, until two stand still."""
-    check_finite(atoms)
+    check_fits(law, atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     first = now = _round(law, atoms, free_box, tolerance, max_steps)
@@ -256,11 +256,13 @@ def relax_large(
         `Solution` with the atoms, the images of atoms kept.
 
     Raises:
-        JaxmatError: if the box is narrower than twice the cutoff and the skin, atoms
-            are not finite, or it did not converge and `throw`.
+        JaxmatError: as `relax_box`; a box with lists has to be wider by the skin.
     """
     settled = _search(law, atoms, free_box, tolerance, max_steps)
-    return checked(Solution(settled.atoms, settled.info), throw)
+    solution = checked(Solution(settled.atoms, settled.info), throw)
+    if throw:
+        check_fits(law, solution.value)
+    return solution
 
 
 def settle_large(

@@ -8,6 +8,8 @@ potential, or 10.18 fs with electronvolts, angstroms and atomic mass units.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat._check import JaxmatError, check_positive
@@ -53,7 +55,7 @@ def set_in_motion(
 
     Raises:
         JaxmatError: if there is one atom only, or the temperature is negative, or a
-            mass is not positive.
+            mass is not positive or missing.
     """
     check_positive("temperature", jnp.asarray(temperature), zero=True)
     if atoms.num_atoms < 2:
@@ -63,6 +65,12 @@ def set_in_motion(
         of_atoms = jnp.ones(atoms.num_atoms, dtype)
     else:
         check_positive("masses", masses)
+        species = atoms.species
+        if not isinstance(species, Tracer) and len(masses) <= np.max(species):
+            raise JaxmatError(
+                f"there are {len(masses)} masses and {np.max(species) + 1} species; "
+                "give one mass for each species."
+            )
         of_atoms = jnp.asarray(masses, dtype)[atoms.species]
     key, used = jax.random.split(key)
     noise = jax.random.normal(used, atoms.positions.shape, dtype)

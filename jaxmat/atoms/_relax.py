@@ -10,7 +10,7 @@ from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
 from jaxmat.atoms._potential import AbstractPotential
-from jaxmat.atoms._validate import check_finite
+from jaxmat.atoms._validate import check_fits
 from jaxmat.solve import Solution, lbfgs
 
 STALLED = (
@@ -58,10 +58,11 @@ def relax(
         `Solution` with the atoms, the images of atoms kept.
 
     Raises:
-        JaxmatError: if atoms are not finite, or it did not converge and `throw`; in a
-            trace the latter is an EquinoxRuntimeError.
+        JaxmatError: if atoms are not finite, the potential lacks their species, the box
+            is narrower than twice the cutoff, or it did not converge and `throw`; in a
+            trace the last is an EquinoxRuntimeError, and the others are not seen.
     """
-    check_finite(atoms)
+    check_fits(law, atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
@@ -104,14 +105,16 @@ def relax_box(
         `Solution` with the atoms in their new box.
 
     Raises:
-        JaxmatError: if atoms are not finite, or it did not converge and `throw`; in a
-            trace the latter is an EquinoxRuntimeError.
+        JaxmatError: as `relax`, also for the box where it ends if `throw`.
     """
-    check_finite(atoms)
+    check_fits(law, atoms)
     if tolerance is None:
         tolerance = tolerance_for(atoms.positions.dtype)
     bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
-    return checked(_relax_box(law, atoms, *bounds), throw)
+    solution = checked(_relax_box(law, atoms, *bounds), throw)
+    if throw:
+        check_fits(law, solution.value)
+    return solution
 
 
 @eqx.filter_jit

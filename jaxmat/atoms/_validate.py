@@ -19,24 +19,32 @@ def check(law: AbstractPotential, atoms: Atoms) -> None:
             narrower than twice the cutoff, or two atoms lie on each other (a tenth of
             their `sigma` apart).
     """
-    check_finite(atoms)
-    species = np.asarray(atoms.species)
-    if species.min() < 0 or species.max() >= law.num_species:
-        raise JaxmatError(
-            f"species run from {species.min()} to {species.max()} but the potential "
-            f"has {law.num_species}; number them from 0."
-        )
-    widths = np.asarray(perpendicular_widths(atoms.box))
-    if not widths.min() >= 2 * float(law.cutoff):
-        raise JaxmatError(
-            f"the box is {widths.min():.4g} wide, less than twice the cutoff, "
-            f"{2 * float(law.cutoff):.4g}; repeat it, or take a shorter cutoff."
-        )
+    check_fits(law, atoms)
     ratio, i, j = _closest(law, atoms)
     if ratio < 1:
         raise JaxmatError(
             f"atoms {i} and {j} are closer than a tenth of their size; move them "
             "apart or take one out."
+        )
+
+
+def check_fits(law: AbstractPotential, atoms: Atoms) -> None:
+    """As `check` but for the distances; says nothing of traced values."""
+    check_finite(atoms)
+    if not isinstance(atoms.species, Tracer):
+        species = np.asarray(atoms.species)
+        if species.min() < 0 or species.max() >= law.num_species:
+            raise JaxmatError(
+                f"species run from {species.min()} to {species.max()} but the "
+                f"potential has {law.num_species}; number them from 0."
+            )
+    if isinstance(atoms.box, Tracer) or isinstance(law.cutoff, Tracer):
+        return
+    width = float(np.min(np.asarray(perpendicular_widths(atoms.box))))
+    if not width >= 2 * float(law.cutoff):
+        raise JaxmatError(
+            f"the box is {width:.4g} wide, less than twice the cutoff, "
+            f"{2 * float(law.cutoff):.4g}; repeat it, or take a shorter cutoff."
         )
 
 

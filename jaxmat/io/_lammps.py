@@ -85,12 +85,13 @@ def read_lammps(path: str | os.PathLike) -> Atoms:
         dropped.
 
     Raises:
-        JaxmatError: if there is no such file, it was cut off, or it is no data file.
+        JaxmatError: if there is no such file, it was cut off, it is no data file, or
+            of another style.
     """
     name = Path(path).name
-    lines = [
-        line.split("#", 1)[0].strip() for line in decode(read_bytes(path)).splitlines()
-    ][1:]
+    text = decode(read_bytes(path)).splitlines()[1:]
+    _check_style(name, text)
+    lines = [line.split("#", 1)[0].strip() for line in text]
     header, rows = _split(name, lines)
     count = int(_entry(name, header, "atoms")[0])
     low, high = zip(*(_entry(name, header, f"{k}lo {k}hi") for k in "xyz"), strict=True)
@@ -99,7 +100,7 @@ def read_lammps(path: str | os.PathLike) -> Atoms:
     if count < 1 or not (lengths > 0).all():
         raise JaxmatError(f"`{name}` has no atoms or no volume; write it again.")
     box = np.diag(lengths) + np.array([[0, xy, xz], [0, 0, yz], [0, 0, 0]])
-    if len(rows) != count or any(len(row) < 5 for row in rows):
+    if len(rows) != count or any(len(row) not in (5, 8) for row in rows):
         raise JaxmatError(
             f"`{name}` promises {count} atoms and has {len(rows)} whole lines of them; "
             "it was cut off, or its atom_style is not atomic."
@@ -115,7 +116,20 @@ def read_lammps(path: str | os.PathLike) -> Atoms:
     if not np.isfinite(s).all() or numbers[:, 1].min() < 1:
         raise JaxmatError(f"`{name}` has an atom without a place or type; fix it.")
     species = numbers[:, 1].astype(np.int32) - 1
+    if (numbers[:, 1] % 1).any() or len(np.unique(numbers[:, 0])) < count:
+        raise JaxmatError(
+            f"`{name}` has a type that is no whole number, or an id twice; fix it."
+        )
     return Atoms(jnp.asarray(s), jnp.asarray(box), jnp.asarray(species))
+
+
+def _check_style(name: str, lines: list[str]) -> None:
+    for line in lines:
+        title, _, style = line.partition("#")
+        if title.strip() == "Atoms" and style.strip() not in ("", "atomic"):
+            raise JaxmatError(
+                f"`{name}` has atom_style {style.strip()}; write it with atomic."
+            )
 
 
 def _split(name: str, lines: list[str]) -> tuple[dict, list[list[str]]]:

@@ -218,6 +218,7 @@ def test_an_outdated_list_leaves_no_motion():
         (lambda: atoms.Langevin(0.005, 1.0, -1.0), "friction"),
         (lambda: warm(-0.1), "temperature"),
         (lambda: warm(masses=jnp.array([0.0])), "masses"),
+        (lambda: warm(masses=jnp.zeros(0)), "one mass for each species"),
         (
             lambda: atoms.simulate(LAW, atoms.ConstantEnergy(0.1), warm(), 5, every=2),
             "multiple",

@@ -65,8 +65,14 @@ def test_a_quench_that_was_stopped_goes_on(tmp_path, swaps):
     np.testing.assert_array_equal(rest.positions, whole.positions)
     np.testing.assert_array_equal(rest.species, whole.species)
     other = dataclasses.replace(recipe, rate=0.1)
-    with pytest.raises(JaxmatError, match="another path"):
-        atoms.make_glass(LAW, jax.random.key(2), other, path=path)
+    softer = eqx.tree_at(lambda law: law.epsilon, LAW, 0.9 * LAW.epsilon)
+    for name, law, seed, how in (
+        ("recipe", LAW, 2, other),
+        ("potential", softer, 2, recipe),
+        ("key", LAW, 3, recipe),
+    ):
+        with pytest.raises(JaxmatError, match=f"another {name}; give another path"):
+            atoms.make_glass(law, jax.random.key(seed), how, path=path)
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(JaxmatError, match="not a whole file"):
         atoms.make_glass(LAW, jax.random.key(2), recipe, path=path)

@@ -179,3 +179,33 @@ def test_atoms_at_nan_are_not_sent_searching():
     for relax in (atoms.relax, atoms.relax_box):
         with pytest.raises(JaxmatError, match="finite numbers"):
             relax(LAW, lost)
+
+
+def narrow():
+    """A simple cubic crystal, wide enough until it is without stress."""
+    s = np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3) / 5
+    noise = 1e-3 * np.random.default_rng(0).normal(size=s.shape)
+    return atoms.Atoms(
+        jnp.asarray(s + noise), 6.5 * jnp.eye(3), jnp.zeros(len(s), jnp.int32)
+    )
+
+
+@pytest.mark.parametrize("relax", [atoms.relax, atoms.relax_box, atoms.relax_large])
+def test_no_search_begins_where_an_energy_means_nothing(relax):
+    law, start = atoms.LennardJones(1.0, 1.0), narrow()
+    small = atoms.Atoms(start.positions, 0.7 * start.box, start.species)
+    with pytest.raises(JaxmatError, match="less than twice the cutoff"):
+        relax(law, small)
+    with pytest.raises(JaxmatError, match="species run from 0 to 1"):
+        relax(law, atoms.Atoms(start.positions, start.box, start.species.at[0].set(1)))
+
+
+@pytest.mark.parametrize(
+    "relax",
+    [atoms.relax_box, functools.partial(atoms.relax_large, free_box=True)],
+)
+def test_a_box_that_shrinks_below_twice_the_cutoff_is_no_answer(relax):
+    law, start = atoms.LennardJones(1.0, 1.0), narrow()
+    atoms.check(law, start)
+    with pytest.raises(JaxmatError, match="less than twice the cutoff"):
+        relax(law, start, tolerance=1e-3)

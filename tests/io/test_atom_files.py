@@ -45,6 +45,24 @@ def test_lammps_files_in_any_order_and_with_an_origin(tmp_path):
     np.testing.assert_allclose(a.box, np.diag([2.0, 3.0, 4.0]))
 
 
+@pytest.mark.parametrize(
+    ("style", "atom", "message"),
+    [
+        ("# charge", "1 1 0.5 1 1 1", "atom_style charge"),
+        ("", "1 1 0.5 1 1 1", "atom_style is not atomic"),
+        ("# atomic", "1 1.5 1 1 1", "no whole number"),
+    ],
+)
+def test_lammps_files_of_other_styles_are_refused(tmp_path, style, atom, message):
+    path = tmp_path / "a.data"
+    path.write_text(
+        "a comment\n\n1 atoms\n2 atom types\n0 2 xlo xhi\n0 2 ylo yhi\n0 2 zlo zhi\n\n"
+        f"Atoms {style}\n\n{atom}\n"
+    )
+    with pytest.raises(JaxmatError, match=message):
+        io.read_lammps(path)
+
+
 def test_extended_xyz_comes_back(tmp_path):
     path, frames = tmp_path / "run.xyz", [tilted(seed) for seed in range(3)]
     io.write_xyz(path, frames, ["Si", "O"])

@@ -88,7 +88,12 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
         folder: of the files, made if it is missing.
         part: which share of the work is this process's.
         parts: of how many.
+
+    Raises:
+        JaxmatError: if there is no such share.
     """
+    if not 0 <= part < parts:
+        raise JaxmatError(f"there is no part {part} of {parts}; number them from 0.")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for k in range(part, SOLIDS, parts):

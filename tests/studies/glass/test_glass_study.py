@@ -225,6 +225,8 @@ def test_runs_are_kept_whole_and_found_by_kind(tmp_path):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(again.of("cyclic").eps[:, 0, 0], [2, 0])
     np.testing.assert_array_equal(again.of("random", slice(2)).eps[:, 0, 0], [1])
+    with pytest.raises(JaxmatError, match="number them from 0"):
+        glass.make_runs(tmp_path, part=2, parts=2)
     with pytest.raises(JaxmatError, match="finish `make_runs`"):
         glass.gather_runs(tmp_path)
     boxes = glass.load_boxes(DATA)[:2]
