@@ -74,12 +74,20 @@ def from_cartesian(
 
 @full_precision
 def cartesian(atoms: Atoms) -> Float[Array, "atoms d"]:
-    """Cartesian positions, unit of the box, as they stand: not wrapped into it."""
+    """Positions in space.
+
+    Returns:
+        Cartesian positions in the unit of the box, as they stand: not wrapped into it.
+    """
     return atoms.positions @ atoms.box.T
 
 
 def volume(atoms: Atoms) -> Scalar:
-    """Volume of the box, its unit cubed (in two dimensions its area); positive."""
+    """How large the box is.
+
+    Returns:
+        Its volume, or its area in two dimensions; positive, also if it is left-handed.
+    """
     return jnp.abs(jnp.linalg.det(atoms.box))
 
 
@@ -95,7 +103,15 @@ def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
 
 @full_precision
 def shifted(atoms: Atoms, u: Float[Array, "atoms d"]) -> Atoms:
-    """Atoms moved by the Cartesian displacements `u`, in the same box."""
+    """Move every atom.
+
+    Args:
+        atoms: configuration.
+        u: Cartesian displacements in the unit of the box.
+
+    Returns:
+        Atoms in the same box, not wrapped into it.
+    """
     positions = atoms.positions + u @ inverse(atoms.box).T
     return Atoms(positions, atoms.box, atoms.species)
 

@@ -120,6 +120,9 @@ def random_atoms(law: AbstractPotential, key: Key[Array, ""], recipe: Quench) ->
     Soft spheres nine tenths as large as the atoms (ten times `law.core`) are brought to
     rest, so that none overlap much.
 
+    Returns:
+        Atoms of the species and density of the recipe, in a box of shape (d, d).
+
     Raises:
         JaxmatError: if the recipe has more species than the potential.
     """
@@ -287,7 +290,7 @@ def _identity(
     numbers = b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(law))
     return {
         "recipe": repr(recipe),
-        "potential": f"{type(law).__name__} {hashlib.sha256(numbers).hexdigest()}",
+        "potential": f"{law!r} {hashlib.sha256(numbers).hexdigest()}",
         "key": str(jax.random.key_data(key).tolist()),
     }
 

@@ -282,6 +282,10 @@ def settle_large(
 
     Returns:
         `Settled`; `irregular` tells of the Hessian after the affine move.
+
+    Raises:
+        JaxmatError: if atoms are not finite, the potential lacks their species, or the
+            box is narrower than twice the cutoff (with lists: and the skin).
     """
     moved = Atoms(atoms.positions, box, atoms.species)
     return _search(law, moved, False, tolerance, MAX_STEPS)

@@ -87,16 +87,23 @@ def _drift(velocities, masses):
 
 @full_precision
 def kinetic_energy(motion: Motion) -> Scalar:
-    """Kinetic energy of all atoms."""
+    """Kinetic energy.
+
+    Returns:
+        Of all atoms together, in the unit of the potential.
+    """
     return jnp.sum(motion.masses[:, None] * motion.velocities**2) / 2
 
 
 @full_precision
 def temperature(motion: Motion) -> Scalar:
-    """Temperature, as an energy, of the motion about the centre of mass.
+    """Temperature of the motion about the centre of mass.
 
     That motion has `d (N - 1)` degrees of freedom, whether the total momentum is kept
     or not.
+
+    Returns:
+        An energy, `k_B T` in the unit of the potential.
     """
     n, d = motion.velocities.shape
     about = motion.velocities - _drift(motion.velocities, motion.masses)
@@ -109,6 +116,9 @@ def kinetic_stress(motion: Motion) -> Float[Array, "d d"]:
 
     `-sum m v v^T / V`, of the motion about the centre of mass. The Cauchy stress of
     atoms in motion is the mean over time of `stress(law, motion.atoms)` and this.
+
+    Returns:
+        Energy per volume of the potential (per area in two dimensions).
     """
     about = motion.velocities - _drift(motion.velocities, motion.masses)
     return -(about.T * motion.masses) @ about / volume(motion.atoms)

@@ -117,9 +117,12 @@ def energy(
 def forces(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Float[Array, "atoms d"]:
-    """Cartesian forces on the atoms, `-dE/dr`, energy per length of the potential.
+    """Forces on the atoms, `-dE/dr`.
 
-    Arguments as those of `energy`, and NaN where it gives NaN.
+    Arguments as those of `energy`.
+
+    Returns:
+        Cartesian, energy per length of the potential; NaN where `energy` gives NaN.
     """
 
     def of_positions(s):
@@ -144,9 +147,12 @@ def stress(
 ) -> Float[Array, "d d"]:
     """Cauchy stress of atoms at rest, `(1/V) dE/dF` at `F = 1`; tension positive.
 
-    The virial without its kinetic part, energy per volume of the potential (per area in
-    two dimensions). Symmetric, because energy does not change when the body turns.
-    Arguments as those of `energy`, and NaN where it gives NaN.
+    The virial without its kinetic part. Symmetric, because energy does not change when
+    the body turns. Arguments as those of `energy`.
+
+    Returns:
+        Energy per volume of the potential (per area in two dimensions); NaN where
+        `energy` gives NaN.
     """
     if neighbours is None:
         slope = box_slope(law, atoms)
@@ -170,6 +176,9 @@ def box_slope(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d"]:
     Times the transposed box it is Kirchhoff's stress times the volume. Its own
     derivatives are contractions of `mixed` and `box_hessian`, formed once for however
     many directions.
+
+    Returns:
+        Energy per length of the potential, rows and columns as those of the box.
     """
     return _assembled_box_slope(law, atoms)
 

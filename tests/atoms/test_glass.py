@@ -69,6 +69,7 @@ def test_a_quench_that_was_stopped_goes_on(tmp_path, swaps):
     for name, law, seed, how in (
         ("recipe", LAW, 2, other),
         ("potential", softer, 2, recipe),
+        ("potential", atoms.LennardJones(LAW.epsilon, LAW.sigma, 1.2), 2, recipe),
         ("key", LAW, 3, recipe),
     ):
         with pytest.raises(JaxmatError, match=f"another {name}; give another path"):
