@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
+from numpy.typing import ArrayLike
 
 
 class JaxmatError(ValueError):
@@ -38,7 +39,7 @@ def check_option(name: str, value: object, allowed: Iterable[object]) -> None:
         )
 
 
-def check_positive(name: str, values: Array, *, zero: bool = False) -> None:
+def check_positive(name: str, values: ArrayLike, *, zero: bool = False) -> None:
     """Raise unless all are positive, or zero where that is allowed, and finite.
 
     Says nothing of traced values.

@@ -149,7 +149,8 @@ def derivatives_are_those_of_finite_differences(material, eps, step=1e-4):
 
 
 def batch_is_a_loop(material, eps):
-    batch = jnp.stack([eps, 0.9 * eps, -eps])
+    other = -eps if eps.ndim == 1 else eps.T  # -F is turned inside out
+    batch = jnp.stack([eps, 0.9 * eps, other])
     together = eqx.filter_jit(eqx.filter_vmap(stress, in_axes=(None, 0)))
     one_by_one = jnp.stack([_stress(material, eps) for eps in batch])
     # Iterations end one by one in a loop, together in a batch: as converged.

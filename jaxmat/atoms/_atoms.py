@@ -8,6 +8,8 @@ angstrom.
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from jaxmat._check import JaxmatError
@@ -24,7 +26,8 @@ class Atoms(eqx.Module):
         species: from 0.
 
     Raises:
-        JaxmatError: if the shapes do not belong together.
+        JaxmatError: if they are no arrays, the shapes do not belong together, or the
+            species are not whole or the others not real numbers.
     """
 
     positions: Float[Array, "atoms d"]
@@ -32,7 +35,10 @@ class Atoms(eqx.Module):
     species: Int[Array, " atoms"]
 
     def __check_init__(self):
-        if not eqx.is_array(self.positions):
+        fields = (self.positions, self.box, self.species)
+        if any(isinstance(x, list | tuple) for x in fields):
+            raise JaxmatError("`Atoms` takes arrays; make them with jnp.asarray.")
+        if not all(hasattr(x, "dtype") for x in fields):
             return  # a tree of something else than numbers
         shape, d = self.positions.shape, self.positions.shape[-1]
         if d not in (2, 3) or self.box.shape[-2:] != (d, d):
@@ -44,6 +50,13 @@ class Atoms(eqx.Module):
             raise JaxmatError(
                 f"there are {self.species.shape[-1]} species for {shape[-2]} atoms; "
                 "give one integer for each atom."
+            )
+        dtypes = [x.dtype for x in fields]
+        kinds = (jnp.floating, jnp.floating, jnp.integer)
+        if not all(map(jnp.issubdtype, dtypes, kinds)):
+            raise JaxmatError(
+                f"`positions`, `box` and `species` hold {', '.join(map(str, dtypes))}; "
+                "give real numbers twice, and whole ones for the species."
             )
 
     @property
@@ -68,7 +81,12 @@ def from_cartesian(
 
     Returns:
         `Atoms` with fractional positions, as they stand: not wrapped into the box.
+
+    Raises:
+        JaxmatError: if the box has no volume.
     """
+    if not isinstance(box, Tracer) and np.linalg.det(np.asarray(box)) == 0:
+        raise JaxmatError("`box` has no volume; give lattice vectors in its columns.")
     return Atoms(jnp.linalg.solve(box, r.T).T, box, species)
 
 

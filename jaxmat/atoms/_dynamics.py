@@ -23,7 +23,7 @@ from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._motion import Motion, kinetic_energy
 from jaxmat.atoms._neighbours import Neighbours
-from jaxmat.atoms._potential import AbstractPotential, forces
+from jaxmat.atoms._potential import AbstractPotential, check_covers, forces
 from jaxmat.atoms._space import inverse
 
 Force = Callable[[Float[Array, "atoms d"]], Float[Array, "atoms d"]]
@@ -193,12 +193,21 @@ def simulate(
         steps; None without `observe`.
 
     Raises:
-        JaxmatError: if `num_steps` is not a multiple of `every`.
+        JaxmatError: if `num_steps` is no multiple of `every`, the ensemble has arrays
+            for numbers, the potential lacks a species, or the box is narrower than
+            twice the cutoff; in a trace the last two are not seen.
     """
-    if num_steps % every or num_steps < 0:
+    if every < 1 or num_steps % every or num_steps < 0:
         raise JaxmatError(
-            f"`num_steps` is {num_steps} and `every` {every}; give a multiple of it."
+            f"`num_steps` is {num_steps} and `every` {every}; give a multiple of it, "
+            "and at least 1 for that."
         )
+    if any(map(jnp.ndim, jax.tree.leaves(ensemble))):
+        raise JaxmatError(
+            f"the numbers of {type(ensemble).__name__} are arrays; give single ones, "
+            "or take jax.vmap over several ensembles."
+        )
+    check_covers(law, motion.atoms)
     box, species = motion.atoms.box, motion.atoms.species
     to_fractional = inverse(box).T
 

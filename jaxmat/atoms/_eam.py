@@ -116,26 +116,36 @@ def read_setfl(path: str | Path) -> EAM:
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except (OSError, ValueError) as error:
         raise JaxmatError(f"cannot read {path}: {error}.") from error
-    words = iter(())
+    lines, words = text.splitlines(), iter(())
     try:
         names, words = tuple(lines[3].split()[1:]), iter(" ".join(lines[4:]).split())
         count = int(lines[3].split()[0])
         num_rho, d_rho = int(next(words)), _number(words)
         num_r, d_r, cutoff = int(next(words)), _number(words), _number(words)
+        _check_numbers(d_rho, d_r, cutoff, count)
+        if cutoff > num_r * d_r * (1 + 1e-6):
+            raise ValueError(
+                f"its tables end at {num_r * d_r:.4g}, the cutoff does not"
+            )
         embedding, density, masses = [], [], []
         for _ in range(count):
             _, mass, _, _ = (next(words) for _ in range(4))  # number, lattice
             masses.append(float(mass))
+            _check_numbers(masses[-1])
             embedding.append(_table(words, num_rho, d_rho))
             density.append(_table(words, num_r, d_r))
         pair = [_table(words, num_r, d_r) for _ in range(count * (count + 1) // 2)]
+        if (surplus := next(words, None)) is not None:
+            raise ValueError(f"its tables are followed by {surplus[:20]!r}")
     except (StopIteration, RuntimeError, IndexError):
         raise JaxmatError(CUT_OFF.format(path=path)) from None
     except ValueError as error:
-        if next(words, None) is None:  # in the middle of a number
+        if (
+            text and not text[-1].isspace() and next(words, None) is None
+        ):  # in the middle of a number
             raise JaxmatError(CUT_OFF.format(path=path)) from None
         raise JaxmatError(
             f"{path} is no setfl file ({error}); give a potential in DYNAMO's "
@@ -145,8 +155,20 @@ def read_setfl(path: str | Path) -> EAM:
         raise JaxmatError(
             f"{path} names {len(names)} elements but says {count}; correct line 4."
         )
+    *_, last_but_one, last = text.split()
+    if not text[-1].isspace() and len(last) < len(last_but_one):
+        raise JaxmatError(
+            f"{path} ends with {last!r}, which may be half a number; get it again, or "
+            "end its last line if it is whole."
+        )
     tables = tuple(embedding), tuple(density), tuple(pair)
     return EAM(*tables, names, tuple(masses), cutoff)
+
+
+def _check_numbers(*numbers: float) -> None:
+    for number in numbers:
+        if not 0 < number < np.inf:
+            raise ValueError(f"{number:.4g} stands where a positive number belongs")
 
 
 def _number(words: Iterator[str]) -> float:

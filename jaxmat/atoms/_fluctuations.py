@@ -2,12 +2,15 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 from jaxmat.atoms._potential import AbstractPotential, stress
 from jaxmat.atoms._rest import born_moduli
+from jaxmat.atoms._validate import check_fits
 from jaxmat.mandel import from_tensor2, from_tensor4
 from jaxmat.solve import by_platform
 
@@ -41,8 +44,8 @@ def thermal_moduli(
         Mandel stiffness, 6x6 or 3x3 in a plane, in the potential's energy per volume.
 
     Raises:
-        JaxmatError: if there are fewer than two samples, or the temperature is not
-            positive.
+        JaxmatError: if there are fewer than two samples, they are not of one box or not
+            finite, or the temperature is not positive; or as `energy`.
 
     References:
         Squire, Holt & Hoover (1969), Physica 42, 388-397.
@@ -54,7 +57,9 @@ def thermal_moduli(
             f"the positions of `samples` have shape {shape}; stack two configurations "
             "or more along a first axis."
         )
-    check_positive("temperature", jnp.asarray(temperature))
+    check_fits(law, samples)
+    _check_alike(samples)
+    check_positive("temperature", temperature)
     T = jnp.asarray(temperature, samples.positions.dtype)
     V = volume(jax.tree.map(lambda x: x[0], samples))
 
@@ -72,3 +77,14 @@ def thermal_moduli(
     fluctuation = V / T * change.T @ change / (shape[0] - 1)
     momenta = 2 * shape[1] * T / V * jnp.eye(sig.shape[1], dtype=T.dtype)
     return jnp.mean(born, axis=0) - fluctuation + momenta
+
+
+def _check_alike(samples: Atoms) -> None:
+    for name, values in (("box", samples.box), ("species", samples.species)):
+        if isinstance(values, Tracer):
+            continue
+        values = np.asarray(values)
+        if np.ptp(values, axis=0).max() > 1e-6 * np.abs(values).max():
+            raise JaxmatError(
+                f"`{name}` is not the same in all samples; give those of one box."
+            )

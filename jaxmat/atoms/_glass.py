@@ -6,6 +6,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable
+from numbers import Integral
 from pathlib import Path
 
 import equinox as eqx
@@ -29,6 +30,8 @@ from jaxmat.solve import poison
 
 STEPS = 50
 """Steps at one temperature: cooling goes down stairs as low as that."""
+
+MAX_BLOCKS = 10_000_000
 
 LISTED = 5
 """Steps between looks at a list: few atoms of a melt cross half a skin in these."""
@@ -70,7 +73,8 @@ class Quench:
 
     Raises:
         JaxmatError: if this is no quench: nothing to cool, a rate or a temperature that
-            is not positive, fewer than two atoms, swaps among atoms of one kind.
+            is not positive, fewer than two atoms, swaps among atoms of one kind, more
+            than `MAX_BLOCKS` blocks.
     """
 
     counts: tuple[int, ...]
@@ -87,17 +91,30 @@ class Quench:
     def __post_init__(self):
         for name in ("density", "hot", "rate", "cold", "melting", "dt", "friction"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise JaxmatError(f"`{name}` is {value}; a quench takes positive ones.")
         if self.cold >= self.hot:
             raise JaxmatError(
                 f"the quench goes from {self.hot:.4g} up to {self.cold:.4g}; give a "
                 "final temperature below that of the melt."
             )
+        whole = isinstance(self.counts, tuple) and all(
+            isinstance(n, Integral) for n in (*self.counts, self.dimension, self.swaps)
+        )
+        if not whole:
+            raise JaxmatError(
+                f"`counts` is {self.counts}, `dimension` {self.dimension} and `swaps` "
+                f"{self.swaps}; give a tuple of whole numbers, and two of them."
+            )
         if sum(self.counts) < 2 or min(self.counts) < 0 or self.dimension not in (2, 3):
             raise JaxmatError(
                 f"`counts` is {self.counts} in {self.dimension} dimensions; give at "
                 "least two atoms, in 2 or 3."
+            )
+        if sum(self._blocks) > MAX_BLOCKS:
+            raise JaxmatError(
+                f"the quench takes {sum(self._blocks):.3g} blocks of {STEPS} steps; "
+                "cool faster, or melt for less time."
             )
         if self.swaps < 0 or (self.swaps and sum(n > 0 for n in self.counts) < 2):
             raise JaxmatError(
@@ -108,10 +125,16 @@ class Quench:
     @property
     def temperatures(self) -> Float[np.ndarray, " blocks"]:
         """Temperature of each block of `STEPS` steps, melting included."""
+        melting, falls = self._blocks
+        stairs = np.linspace(self.hot, self.cold, falls + 1)[1:]
+        return np.concatenate([np.full(melting, self.hot), stairs])
+
+    @property
+    def _blocks(self) -> tuple[int, int]:
+        """Of the melt, and of the cooling."""
         block = STEPS * self.dt
-        melt = np.full(math.ceil(self.melting / block), self.hot)
-        falls = max(math.ceil((self.hot - self.cold) / (self.rate * block)), 1)
-        return np.concatenate([melt, np.linspace(self.hot, self.cold, falls + 1)[1:]])
+        falls = math.ceil((self.hot - self.cold) / (self.rate * block))
+        return math.ceil(self.melting / block), max(falls, 1)
 
 
 def random_atoms(law: AbstractPotential, key: Key[Array, ""], recipe: Quench) -> Atoms:
@@ -200,9 +223,15 @@ def make_glass(
 
     Raises:
         JaxmatError: if the box is narrower than twice the cutoff, the file belongs to
-            another recipe, potential or key, the motion blew up (its last good state is
-            in the file), or the end does not come to rest (`relax`).
+            another recipe, potential or key or cannot be written, the motion blew up
+            (its last good state is in the file), or the end does not come to rest
+            (`relax`).
     """
+    if path is not None and (Path(path).is_dir() or not Path(path).parent.is_dir()):
+        raise JaxmatError(
+            f"`{path}` cannot be written; give the name of a file in a folder that "
+            "exists."
+        )
     start, velocities = jax.random.split(key)
     temperatures, first = recipe.temperatures, 0
     identity = _identity(law, key, recipe)

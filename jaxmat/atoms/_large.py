@@ -23,7 +23,7 @@ from jaxmat.atoms._neighbours import Neighbours, find_neighbours
 from jaxmat.atoms._pair import AbstractPair
 from jaxmat.atoms._pair_sum import listed_bonds
 from jaxmat.atoms._potential import AbstractPotential
-from jaxmat.atoms._relax import MAX_STEPS, checked, tolerance_for
+from jaxmat.atoms._relax import MAX_STEPS, bounds_for, checked
 from jaxmat.atoms._rest import EVENT, ROUND, Settled
 from jaxmat.atoms._validate import check_fits
 from jaxmat.solve import Info, Solution, lbfgs
@@ -203,8 +203,7 @@ def _descend(law, atoms, neighbours, factor, free_box, stiffness, tolerance, ste
 def _search(law, atoms, free_box, tolerance, max_steps) -> Settled:
     """Rounds, each with a new list and a new factor, until two stand still."""
     check_fits(law, atoms)
-    if tolerance is None:
-        tolerance = tolerance_for(atoms.positions.dtype)
+    tolerance, _ = bounds_for(atoms.positions.dtype, tolerance, max_steps)
     first = now = _round(law, atoms, free_box, tolerance, max_steps)
     taken, freed, still = int(now.info.num_steps), now.freed, 0
     while not bool(now.info.converged) and taken < max_steps and still < 2:

@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxmat._check import JaxmatError, check_positive
+from jaxmat._check import JaxmatError, check_positive, check_shape
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 
@@ -26,6 +26,9 @@ class Motion(eqx.Module):
         masses: of each atom.
         key: of the random numbers to come.
         bath: the variables of a thermostat that has some.
+
+    Raises:
+        JaxmatError: if velocities or masses are not those of the atoms.
     """
 
     atoms: Atoms
@@ -33,6 +36,15 @@ class Motion(eqx.Module):
     masses: Float[Array, " atoms"]
     key: Key[Array, ""]
     bath: PyTree = None
+
+    def __check_init__(self):
+        shapes = [getattr(x, "shape", None) for x in (self.velocities, self.masses)]
+        here = getattr(self.atoms.positions, "shape", None)
+        if here and None not in shapes and shapes != [here, here[:-1]]:
+            raise JaxmatError(
+                f"velocities have shape {shapes[0]} and masses {shapes[1]} for "
+                f"positions of shape {here}; give one of each for each atom."
+            )
 
 
 def set_in_motion(
@@ -54,10 +66,11 @@ def set_in_motion(
         The atoms in motion.
 
     Raises:
-        JaxmatError: if there is one atom only, or the temperature is negative, or a
-            mass is not positive or missing.
+        JaxmatError: if there is one atom only, or the temperature is negative or not a
+            single number, or a mass is not positive or missing.
     """
-    check_positive("temperature", jnp.asarray(temperature), zero=True)
+    check_positive("temperature", temperature, zero=True)
+    check_shape("temperature", jnp.asarray(temperature), (), hint="a single number")
     if atoms.num_atoms < 2:
         raise JaxmatError("there is one atom; temperature takes at least two.")
     dtype = atoms.positions.dtype

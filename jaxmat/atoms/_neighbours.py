@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._space import (
@@ -60,12 +60,25 @@ def is_current(neighbours: Neighbours, atoms: Atoms, cutoff: Scalar) -> Bool[Arr
     `F`, which shrinks no vector by more than the smallest singular value of `F`, and
     each atom has moved by at most `u` beside that: the pair is still at least
     `F_min reach - 2 u` apart.
+
+    Raises:
+        JaxmatError: if the list is of another number of atoms.
     """
+    check_listed(neighbours, atoms)
     F = atoms.box @ inverse(neighbours.box)
     shrink = jnp.sqrt(jnp.linalg.eigvalsh(F.T @ F)[0])
     moved = minimum_image(atoms.positions - neighbours.origin) @ atoms.box.T
     farthest = jnp.sqrt(jnp.max(jnp.sum(moved**2, axis=-1)))
     return ~neighbours.overflowed & (shrink * neighbours.reach - 2 * farthest >= cutoff)
+
+
+def check_listed(neighbours: Neighbours, atoms: Atoms) -> None:
+    """Raise if the list is of another number of atoms."""
+    if neighbours.origin.shape != atoms.positions.shape:
+        raise JaxmatError(
+            f"the list was made for {len(neighbours.origin)} atoms and there are "
+            f"{atoms.num_atoms}; make it for these."
+        )
 
 
 def only_if_current(
@@ -100,6 +113,7 @@ def pair_vectors(
         index = jnp.arange(n)
         counts = index[:, None] != index
     else:
+        check_listed(neighbours, atoms)
         there = [atoms.positions[neighbours.indices % n, k] for k in range(d)]
         counts = neighbours.indices < n
     s = [minimum_image(a - b) for a, b in zip(here, there, strict=True)]
@@ -129,8 +143,17 @@ def find_neighbours(
 
     Raises:
         JaxmatError: if the box is narrower than twice the reach, so that an atom could
-            be a neighbour twice.
+            be a neighbour twice; if a position is not finite, there are several
+            configurations, or the cutoff, the skin or the capacity make no sense.
     """
+    if atoms.positions.ndim != 2 or not np.isfinite(atoms.positions).all():
+        raise JaxmatError(
+            f"`positions` has shape {atoms.positions.shape}, or NaN; give the finite "
+            "positions of one configuration."
+        )
+    check_positive("cutoff", cutoff)
+    check_positive("skin", 0.0 if skin is None else skin, zero=True)
+    check_positive("capacity", 1 if capacity is None else capacity)
     cutoff = float(cutoff)
     reach = cutoff * REACH if skin is None else cutoff + skin
     widths = np.asarray(perpendicular_widths(atoms.box))

@@ -21,6 +21,7 @@ from jaxtyping import Array, PyTree
 
 from jaxmat._types import full_precision
 from jaxmat.atoms._atoms import Atoms
+from jaxmat.atoms._neighbours import check_listed
 from jaxmat.atoms._potential import along_parameters
 from jaxmat.atoms._space import minimum_image, separations, square_length
 from jaxmat.solve import apart, by_platform, in_turn
@@ -211,6 +212,7 @@ def _pairs(atoms: Atoms, neighbours) -> _Pairs:
     s = [atoms.positions[:, k] for k in range(atoms.dimension)]
     if neighbours is None:
         return _all_pairs(s, atoms.species)
+    check_listed(neighbours, atoms)
     others = neighbours.indices % atoms.num_atoms
 
     def entries(matrix):

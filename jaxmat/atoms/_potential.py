@@ -5,12 +5,15 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from jaxmat._check import JaxmatError
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, exchanged, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
-from jaxmat.atoms._space import inverse
+from jaxmat.atoms._space import inverse, perpendicular_widths
 
 
 class AbstractPotential(eqx.Module):
@@ -97,6 +100,31 @@ class AbstractPotential(eqx.Module):
         return jax.jacfwd(slope)(atoms.box)
 
 
+def check_covers(law: AbstractPotential, atoms: Atoms) -> None:
+    """Raise unless the potential has the species and the box is wide enough for it.
+
+    One or several configurations; says nothing of traced values.
+    """
+    if not atoms.num_atoms:
+        raise JaxmatError("there are no atoms; give at least one.")
+    if not isinstance(atoms.species, Tracer):
+        species = np.asarray(atoms.species)
+        if species.min() < 0 or species.max() >= law.num_species:
+            raise JaxmatError(
+                f"species run from {species.min()} to {species.max()} but the "
+                f"potential has {law.num_species}; number them from 0."
+            )
+    if isinstance(atoms.box, Tracer) or isinstance(law.cutoff, Tracer):
+        return
+    boxes = jnp.reshape(atoms.box, (-1, *atoms.box.shape[-2:]))
+    width = float(jnp.min(jax.vmap(perpendicular_widths)(boxes)))
+    if not width >= 2 * float(law.cutoff):
+        raise JaxmatError(
+            f"the box is {width:.4g} wide, less than twice the cutoff, "
+            f"{2 * float(law.cutoff):.4g}; repeat it, or take a shorter cutoff."
+        )
+
+
 def energy(
     law: AbstractPotential, atoms: Atoms, neighbours: Neighbours | None = None
 ) -> Scalar:
@@ -109,7 +137,12 @@ def energy(
 
     Returns:
         Energy; NaN where the list has overflowed or may lack a pair.
+
+    Raises:
+        JaxmatError: if the potential lacks a species or the box is narrower than twice
+            the cutoff; in a trace neither is seen.
     """
+    check_covers(law, atoms)
     return law.energy(atoms, neighbours)
 
 
@@ -119,11 +152,12 @@ def forces(
 ) -> Float[Array, "atoms d"]:
     """Forces on the atoms, `-dE/dr`.
 
-    Arguments as those of `energy`.
+    Arguments and mistakes as those of `energy`.
 
     Returns:
         Cartesian, energy per length of the potential; NaN where `energy` gives NaN.
     """
+    check_covers(law, atoms)
 
     def of_positions(s):
         return law.energy(Atoms(s, atoms.box, atoms.species), neighbours)
@@ -134,10 +168,13 @@ def forces(
 def hessian(law: AbstractPotential, atoms: Atoms) -> Float[Array, "m m"]:
     """Second derivatives of the energy in Cartesian positions; all pairs, dense.
 
+    Mistakes as those of `energy`.
+
     Returns:
         Energy per squared length of the potential. `m` is atoms times d, the components
         of one atom next to each other. Its null space holds the translations.
     """
+    check_covers(law, atoms)
     return law.hessian(atoms)
 
 
@@ -148,12 +185,13 @@ def stress(
     """Cauchy stress of atoms at rest, `(1/V) dE/dF` at `F = 1`; tension positive.
 
     The virial without its kinetic part. Symmetric, because energy does not change when
-    the body turns. Arguments as those of `energy`.
+    the body turns. Arguments and mistakes as those of `energy`.
 
     Returns:
         Energy per volume of the potential (per area in two dimensions); NaN where
         `energy` gives NaN.
     """
+    check_covers(law, atoms)
     if neighbours is None:
         slope = box_slope(law, atoms)
     else:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, deform, shifted, volume
 from jaxmat.atoms._neighbours import Neighbours
@@ -21,6 +21,17 @@ STALLED = (
 )
 
 MAX_STEPS = 20_000
+
+
+def bounds_for(
+    dtype: jnp.dtype, tolerance: Scalar | float | None, max_steps: int = MAX_STEPS
+) -> tuple[Scalar, Count]:
+    """Tolerance and number of evaluations, checked, as arrays."""
+    if tolerance is None:
+        tolerance = tolerance_for(dtype)
+    check_positive("tolerance", tolerance)
+    check_positive("max_steps", max_steps)
+    return jnp.asarray(tolerance), jnp.asarray(max_steps)
 
 
 def tolerance_for(dtype: jnp.dtype) -> float:
@@ -59,13 +70,12 @@ def relax(
 
     Raises:
         JaxmatError: if atoms are not finite, the potential lacks their species, the box
-            is narrower than twice the cutoff, or it did not converge and `throw`; in a
-            trace the last is an EquinoxRuntimeError, and the others are not seen.
+            is narrower than twice the cutoff, a bound is not positive, or it did not
+            converge and `throw`; in a trace the last is an EquinoxRuntimeError, and the
+            others are not seen.
     """
     check_fits(law, atoms)
-    if tolerance is None:
-        tolerance = tolerance_for(atoms.positions.dtype)
-    bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
+    bounds = bounds_for(atoms.positions.dtype, tolerance, max_steps)
     return checked(_relax(law, atoms, neighbours, *bounds), throw)
 
 
@@ -108,9 +118,7 @@ def relax_box(
         JaxmatError: as `relax`, also for the box where it ends if `throw`.
     """
     check_fits(law, atoms)
-    if tolerance is None:
-        tolerance = tolerance_for(atoms.positions.dtype)
-    bounds = jnp.asarray(tolerance), jnp.asarray(max_steps)
+    bounds = bounds_for(atoms.positions.dtype, tolerance, max_steps)
     solution = checked(_relax_box(law, atoms, *bounds), throw)
     if throw:
         check_fits(law, solution.value)

@@ -24,10 +24,12 @@ from jaxmat.atoms._potential import (
     AbstractPotential,
     along_parameters,
     box_slope,
+    check_covers,
     position_slope,
 )
-from jaxmat.atoms._relax import tolerance_for
+from jaxmat.atoms._relax import bounds_for
 from jaxmat.atoms._space import inverse
+from jaxmat.atoms._validate import check_fits
 from jaxmat.solve import Info, conjugate_gradient, in_turn, lbfgs
 
 DENSE = 1800
@@ -256,10 +258,13 @@ def settle(
         displacement is over three times that of a quadratic energy, which it equals
         for a small step within a minimum. Beyond `DENSE` that energy is half the work
         of the first forces along the whole displacement.
+
+    Raises:
+        JaxmatError: as `relax`, of the new box.
     """
-    if tolerance is None:
-        tolerance = tolerance_for(atoms.positions.dtype)
     moved = Atoms(atoms.positions, box, atoms.species)
+    check_fits(law, moved)
+    largest_force, _ = bounds_for(atoms.positions.dtype, tolerance)
     dense = atoms.positions.size <= DENSE
 
     def energy_near(u):
@@ -275,7 +280,7 @@ def settle(
         found = lbfgs(
             function,
             now.displacement,
-            tolerance=tolerance,
+            tolerance=largest_force,
             max_steps=ROUND if dense else LONG_ROUND,
             max_move=jnp.min(law.core),
             precondition=None if factor is None else factor.solve,
@@ -332,6 +337,9 @@ def elastic_moduli(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d d 
     Returns:
         Moduli in the potential's energy per volume.
 
+    Raises:
+        JaxmatError: as `energy`.
+
     References:
         Lutsko (1989), J. Appl. Phys. 65, 2991-2997.
     """
@@ -348,6 +356,9 @@ def born_moduli(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d d d"]
     Returns:
         Moduli in the potential's energy per volume.
 
+    Raises:
+        JaxmatError: as `energy`.
+
     References:
         Born & Huang (1954), Dynamical Theory of Crystal Lattices.
     """
@@ -356,6 +367,7 @@ def born_moduli(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d d d"]
 
 @full_precision
 def _moduli(law, atoms, follow):
+    check_covers(law, atoms)
     eye, V = jnp.eye(atoms.dimension, dtype=atoms.box.dtype), volume(atoms)
 
     def first_piola(F):

@@ -12,9 +12,11 @@ import functools
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from jaxmat._check import check_positive
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat._types import Scalar
 from jaxmat.atoms._neighbours import only_if_current, pair_vectors
 from jaxmat.atoms._potential import AbstractPotential
@@ -50,6 +52,9 @@ class StillingerWeber(AbstractPotential):
     References:
         Stillinger & Weber (1985), Phys. Rev. B 31, 5262-5271 (the form and the reduced
         constants; epsilon is from the cohesive energy of silicon, 4.3366 eV).
+
+    Raises:
+        JaxmatError: if a constant is not a number that it can be.
     """
 
     epsilon: Scalar = _field(default=2.1683)
@@ -64,8 +69,12 @@ class StillingerWeber(AbstractPotential):
     cosine: Scalar = _field(default=-1 / 3)
 
     def __check_init__(self):
-        check_positive("epsilon", self.epsilon)
-        check_positive("sigma", self.sigma)
+        for name in ("epsilon", "sigma", "cutoff_ratio", "gamma"):
+            check_positive(name, getattr(self, name))
+        for name in ("depth", "repulsion", "p", "q", "stiffness"):
+            check_positive(name, getattr(self, name), zero=True)
+        if not isinstance(self.cosine, Tracer) and not np.all(abs(self.cosine) <= 1):
+            raise JaxmatError(f"`cosine` is {self.cosine}; give one from -1 to 1.")
 
     @property
     def num_species(self):

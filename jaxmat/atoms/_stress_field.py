@@ -6,6 +6,8 @@ with known coefficients: its mean is the stress of the box, and its divergence t
 density of the forces on the atoms, both exactly.
 """
 
+from numbers import Integral
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,11 +18,12 @@ from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 from jaxmat.atoms._pair import AbstractPair
 from jaxmat.atoms._pair_sum import bonds, by_rows
+from jaxmat.atoms._potential import AbstractPotential, check_covers
 from jaxmat.atoms._space import inverse, minimum_image
 
 
 @full_precision
-def atomic_stress(law: AbstractPair, atoms: Atoms) -> Float[Array, "atoms d d"]:
+def atomic_stress(law: AbstractPotential, atoms: Atoms) -> Float[Array, "atoms d d"]:
     """Static stress atom by atom: each bond's share halved between its ends.
 
     The volume of an atom is that of the box over the number of atoms, so that the mean
@@ -34,9 +37,13 @@ def atomic_stress(law: AbstractPair, atoms: Atoms) -> Float[Array, "atoms d d"]:
     Returns:
         Symmetric tensors in the potential's energy per volume.
 
+    Raises:
+        JaxmatError: if the potential is none of pairs, or as `energy`.
+
     References:
         Thompson, Plimpton & Mattson (2009), J. Chem. Phys. 131, 154107.
     """
+    law = _of_pairs(law, atoms)
 
     def of(rows):
         r, _, across = bonds(law, atoms, rows)
@@ -48,7 +55,7 @@ def atomic_stress(law: AbstractPair, atoms: Atoms) -> Float[Array, "atoms d d"]:
 
 @full_precision
 def stress_field(
-    law: AbstractPair, atoms: Atoms, shape: tuple[int, ...], width: Scalar | float
+    law: AbstractPotential, atoms: Atoms, shape: tuple[int, ...], width: Scalar | float
 ) -> Float[Array, "*grid d d"]:
     """Static stress on a grid: on the lines between atoms, smeared out by a Gaussian.
 
@@ -66,17 +73,18 @@ def stress_field(
         Cauchy stress without its kinetic part, tension positive.
 
     Raises:
-        JaxmatError: if `shape` has not one entry for each dimension, or `width` is not
-            positive.
+        JaxmatError: if `shape` has not a positive whole number for each dimension,
+            `width` is not positive, or the potential is none of pairs; or as `energy`.
 
     References:
         Irving & Kirkwood (1950), J. Chem. Phys. 18, 817-829; Hardy (1982), J. Chem.
         Phys. 76, 622-628.
     """
     n, d = atoms.positions.shape
-    if len(shape) != d:
+    law = _of_pairs(law, atoms)
+    if len(shape) != d or not all(isinstance(m, Integral) and m > 0 for m in shape):
         raise JaxmatError(
-            f"`shape` is {shape} for {d} dimensions; give one number for each."
+            f"`shape` is {shape} for {d} dimensions; give one whole number for each."
         )
     width = jnp.asarray(width, atoms.positions.dtype)
     check_positive("width", width)
@@ -102,6 +110,16 @@ def stress_field(
     whole = jax.lax.complex(*found).reshape(*waves.shape[:-1], d, d)
     field = jnp.fft.irfftn(whole, shape, axes=tuple(range(d)))
     return field * (np.prod(shape) / (2 * volume(atoms)))
+
+
+def _of_pairs(law: AbstractPotential, atoms: Atoms) -> AbstractPair:
+    if not isinstance(law, AbstractPair):
+        raise JaxmatError(
+            f"`law` is {type(law).__name__}; the stress of an atom is known for "
+            "potentials of pairs only, take `stress` of the box."
+        )
+    check_covers(law, atoms)
+    return law
 
 
 def _waves(shape: tuple[int, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ from jaxmat._check import JaxmatError, check_positive, check_shape
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
 from jaxmat.atoms._space import minimum_image, perpendicular_widths
+from jaxmat.atoms._validate import check_finite
 
 BLOCK = 128
 """Atoms whose distances to all others are in memory at once."""
@@ -39,15 +40,21 @@ def radial_distribution(
         Mean of `g` over each bin, the shell of a sphere (of a circle in the plane).
 
     Raises:
-        JaxmatError: if the last edge is beyond half the smallest perpendicular width.
+        JaxmatError: if edges do not increase, the last is beyond half the smallest
+            perpendicular width, or there is no atom of a species.
     """
     n, d = atoms.positions.shape
+    if jnp.ndim(edges) != 1 or len(edges) < 2 or _is_false(jnp.diff(edges) > 0):
+        raise JaxmatError("`edges` do not increase; give two or more in their order.")
     _check_reach(atoms, edges)
 
     def chosen(species):
         if species is None:
             return jnp.ones(n, bool)
-        return atoms.species == species
+        found = atoms.species == species
+        if _is_false(jnp.any(found)):
+            raise JaxmatError(f"there is no atom of species {species}; take another.")
+        return found
 
     counted, middle = chosen(of), chosen(around)
 
@@ -77,7 +84,11 @@ def structure_factor(
 
     Returns:
         `S(k)` of each wave; one on average in an ideal gas.
+
+    Raises:
+        JaxmatError: if the waves are no integers, or of another dimension.
     """
+    _check_waves(atoms, waves)
     phase = 2 * jnp.pi * atoms.positions @ waves.T.astype(atoms.positions.dtype)
     real, imaginary = jnp.sum(jnp.cos(phase), 0), jnp.sum(jnp.sin(phase), 0)
     return (real**2 + imaginary**2) / atoms.num_atoms
@@ -85,7 +96,8 @@ def structure_factor(
 
 @full_precision
 def wave_numbers(atoms: Atoms, waves: Int[Array, "waves d"]) -> Float[Array, " waves"]:
-    """Lengths of the wave vectors `2 pi box^-T h`."""
+    """Lengths of the wave vectors `2 pi box^-T h`; mistakes as `structure_factor`."""
+    _check_waves(atoms, waves)
     k = jnp.linalg.solve(atoms.box.T, waves.T.astype(atoms.box.dtype))
     return 2 * jnp.pi * jnp.linalg.norm(k, axis=0)
 
@@ -109,14 +121,19 @@ def d2min(
         One number for each atom.
 
     Raises:
-        JaxmatError: if the cutoff is beyond half the smallest perpendicular width, or
-            the atoms are not the same.
+        JaxmatError: if the cutoff is not positive or beyond half the smallest
+            perpendicular width, or the atoms are not the same or not finite.
 
     References:
         Falk & Langer (1998), Phys. Rev. E 57, 7192-7205, equations 2.11 to 2.14.
     """
     n, d = before.positions.shape
     check_shape("after.positions", after.positions, (n, d), hint="give the same atoms")
+    if _is_false(before.species == after.species):
+        raise JaxmatError("the species before and after differ; give the same atoms.")
+    check_finite(before)
+    check_finite(after)
+    check_positive("cutoff", cutoff)
     _check_reach(before, jnp.asarray(cutoff))
 
     def of_atom(i):
@@ -150,6 +167,20 @@ def participation_ratio(mode: Float[Array, "atoms d"]) -> Scalar:
 def _distances(atoms: Atoms, i: Int[Array, ""]) -> Float[Array, " atoms"]:
     r = minimum_image(atoms.positions - atoms.positions[i]) @ atoms.box.T
     return jnp.linalg.norm(r, axis=1)
+
+
+def _is_false(condition: Array) -> bool:
+    """Whether it fails somewhere; no where it is traced."""
+    return not isinstance(condition, Tracer) and not bool(np.all(condition))
+
+
+def _check_waves(atoms: Atoms, waves: Array) -> None:
+    shape, d = jnp.shape(waves), atoms.dimension
+    if len(shape) != 2 or shape[1] != d or not jnp.issubdtype(waves.dtype, jnp.integer):
+        raise JaxmatError(
+            f"`waves` has shape {shape} and holds {waves.dtype}; give integers, {d} "
+            "for each wave."
+        )
 
 
 def _check_reach(atoms: Atoms, lengths: Array) -> None:

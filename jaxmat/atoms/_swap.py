@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
+from jaxmat._check import check_positive
 from jaxmat._types import Count, Scalar
 from jaxmat.atoms._atoms import Atoms, exchanged
 from jaxmat.atoms._neighbours import Neighbours
-from jaxmat.atoms._potential import AbstractPotential
+from jaxmat.atoms._potential import AbstractPotential, check_covers
 from jaxmat.solve import poison
 
 
@@ -42,10 +43,16 @@ def swap_species(
         Atoms with the same positions, NaN where the list is out of date, and how many
         attempts were accepted.
 
+    Raises:
+        JaxmatError: if the temperature or `attempts` is negative, or as `energy`.
+
     References:
         Grigera & Parisi (2001), Phys. Rev. E 63, 045102.
         Ninarello, Berthier & Coslovich (2017), Phys. Rev. X 7, 021039.
     """
+    check_positive("temperature", temperature, zero=True)
+    check_positive("attempts", attempts, zero=True)
+    check_covers(law, atoms)
     temperature = jnp.asarray(temperature, atoms.positions.dtype)
 
     def attempt(k, state):

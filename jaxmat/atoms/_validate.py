@@ -7,8 +7,8 @@ from jax.core import Tracer
 
 from jaxmat._check import JaxmatError
 from jaxmat.atoms._atoms import Atoms
-from jaxmat.atoms._potential import AbstractPotential
-from jaxmat.atoms._space import minimum_image, perpendicular_widths, separations
+from jaxmat.atoms._potential import AbstractPotential, check_covers
+from jaxmat.atoms._space import minimum_image, separations
 
 
 def check(law: AbstractPotential, atoms: Atoms) -> None:
@@ -31,21 +31,7 @@ def check(law: AbstractPotential, atoms: Atoms) -> None:
 def check_fits(law: AbstractPotential, atoms: Atoms) -> None:
     """As `check` but for the distances; says nothing of traced values."""
     check_finite(atoms)
-    if not isinstance(atoms.species, Tracer):
-        species = np.asarray(atoms.species)
-        if species.min() < 0 or species.max() >= law.num_species:
-            raise JaxmatError(
-                f"species run from {species.min()} to {species.max()} but the "
-                f"potential has {law.num_species}; number them from 0."
-            )
-    if isinstance(atoms.box, Tracer) or isinstance(law.cutoff, Tracer):
-        return
-    width = float(np.min(np.asarray(perpendicular_widths(atoms.box))))
-    if not width >= 2 * float(law.cutoff):
-        raise JaxmatError(
-            f"the box is {width:.4g} wide, less than twice the cutoff, "
-            f"{2 * float(law.cutoff):.4g}; repeat it, or take a shorter cutoff."
-        )
+    check_covers(law, atoms)
 
 
 def check_finite(atoms: Atoms) -> None:

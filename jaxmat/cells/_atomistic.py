@@ -86,8 +86,8 @@ class AtomisticCell(AbstractFiniteMaterial):
 
     A cell in two dimensions answers in its plane, x1 and x2, with energy per area.
 
-    NaN is the answer where the deformed box is narrower than twice the cutoff, or where
-    the minimisation stalls.
+    NaN is the answer where the deformed box is narrower than twice the cutoff or turned
+    inside out, or where the minimisation stalls.
 
     Attributes:
         law: potential; the parameters are its leaves.
@@ -107,8 +107,7 @@ class AtomisticCell(AbstractFiniteMaterial):
 
     def init_state(self, key: Key[Array, ""] | None = None) -> AtomisticState:
         """One of the start configurations; the first without a key."""
-        numbers = jax.tree.leaves(eqx.filter(self.law, eqx.is_inexact_array))
-        dtype = jnp.result_type(*numbers)
+        dtype = precision_of(self.law)
         if key is None:
             positions, box = self.samples.positions[0], self.samples.boxes[0]
         else:
@@ -163,8 +162,9 @@ def atomistic_cell(
         An `AtomisticCell`, which `SmallStrain` makes a material at small strain.
 
     Raises:
-        JaxmatError: if configurations do not match or are not sound (`atoms.check`), or
-            a minimisation stalls.
+        JaxmatError: if there are no configurations, they do not match, are not sound
+            (`atoms.check`) or of another precision than the potential, or a
+            minimisation stalls.
     """
     check_positive("stress_unit", jnp.asarray(stress_unit))
     alike = of_the_same_atoms(law, configurations)
@@ -186,7 +186,15 @@ def of_the_same_atoms(
     """One or several configurations as several, checked."""
     if isinstance(configurations, Atoms):
         configurations = [configurations]
+    if not configurations:
+        raise JaxmatError("there are no configurations; give at least one.")
     for one in configurations:
+        dtypes = (one.positions.dtype, one.box.dtype, precision_of(law))
+        if len(set(dtypes)) > 1:
+            raise JaxmatError(
+                f"positions, box and potential are {', '.join(map(str, dtypes))}; give "
+                "all in one precision."
+            )
         if not np.array_equal(one.species, configurations[0].species):
             raise JaxmatError(
                 "the configurations differ in their species; order their atoms alike, "
@@ -194,6 +202,12 @@ def of_the_same_atoms(
             )
         atoms.check(law, one)
     return configurations
+
+
+def precision_of(law: AbstractPotential) -> jnp.dtype:
+    """Of its parameters."""
+    numbers = jax.tree.leaves(eqx.filter(law, eqx.is_inexact_array))
+    return jnp.result_type(*numbers)
 
 
 def stretch_of(F: Float[Array, "d d"]) -> Float[Array, "d d"]:
@@ -216,6 +230,7 @@ def _follow(capacity, everything):
     widths = atoms.perpendicular_widths(stretch @ state.box)
     reach = law.cutoff * (1.0 if capacity is None else atoms.REACH)
     sound = (substeps < 1e5) & (jnp.min(widths) >= 2 * reach)
+    sound &= jnp.linalg.det(F) > 0
     substeps = jnp.where(sound, jnp.maximum(substeps, 1.0), 0.0)
 
     def unfinished(carry):

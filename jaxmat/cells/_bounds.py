@@ -12,8 +12,8 @@ from jaxtyping import Array
 
 from jaxmat._check import check_option
 from jaxmat._types import Stiffness, full_precision
-from jaxmat.cells._grains import Grains, one_per_phase
-from jaxmat.cells._media import PLANES
+from jaxmat.cells._grains import Grains
+from jaxmat.cells._media import PLANES, as_laws
 from jaxmat.materials import AbstractMaterial
 from jaxmat.microstructure import Microstructure
 
@@ -65,6 +65,6 @@ def _mean(
 ) -> Stiffness:
     """Volume average of a function of the stiffness."""
     check_option("plane", plane, PLANES)
-    medium = Grains(microstructure, one_per_phase(laws))
+    medium = Grains(microstructure, as_laws(laws))
     values = of(medium.table(plane))
     return jnp.einsum("pg,pgij->ij", medium.volume_fractions(), values)

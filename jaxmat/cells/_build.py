@@ -9,10 +9,10 @@ from jax.core import Tracer
 from jaxmat import crystals
 from jaxmat._check import JaxmatError, check_option
 from jaxmat.cells._axes import BOUNDARIES
-from jaxmat.cells._grains import Grains, grains, one_per_phase
+from jaxmat.cells._grains import Grains, grains
 from jaxmat.cells._grid_cell import GridCell
 from jaxmat.cells._law_field import LawField
-from jaxmat.cells._media import PLANES, AbstractMedium
+from jaxmat.cells._media import PLANES, AbstractMedium, as_laws
 from jaxmat.materials import AbstractMaterial, LinearElastic
 from jaxmat.microstructure import Grid, Microstructure
 
@@ -47,11 +47,12 @@ def grid_cell(
         With a law that is not linear it has a history: see `GridCell`.
 
     Raises:
-        JaxmatError: for an option that does not exist or does not fit the grid, a law
-            missing for a phase or not fit for the plane, or plane strain where a grain
-            has no mirror plane normal to x3.
+        JaxmatError: for an option that does not exist or does not fit the grid, grains
+            or phases that are not numbered from 0 in every voxel, a law missing for a
+            phase or not fit for the plane, or plane strain where a grain has no mirror
+            plane normal to x3.
     """
-    medium = grains(microstructure, one_per_phase(laws))
+    medium = grains(microstructure, as_laws(laws))
     return _build(medium, plane, boundary, discretisation)
 
 
@@ -114,14 +115,6 @@ def _build(medium, plane, boundary, discretisation) -> GridCell:
 
 def _check_laws(medium: AbstractMedium, plane: str | None) -> None:
     if isinstance(medium, Grains):
-        num = len(medium.laws)
-        phase = medium.microstructure.phase
-        largest = 0 if isinstance(phase, Tracer) else int(np.asarray(phase).max())
-        if largest >= num:
-            raise JaxmatError(
-                f"the microstructure has {largest + 1} phases but `laws` {num}; give "
-                "one law per phase."
-            )
         _check_values(medium)
     if plane is None and medium.num_strains != 6:
         raise JaxmatError(

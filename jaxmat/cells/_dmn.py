@@ -19,10 +19,14 @@ from jaxmat import mandel
 from jaxmat._check import JaxmatError
 from jaxmat._types import Mandel, Scalar, full_precision
 from jaxmat.cells import _points
+from jaxmat.cells._media import as_laws
 from jaxmat.materials import AbstractMaterial
 from jaxmat.solve import poison
 
 MAX_STEPS = 100
+
+MAX_DEPTH = 10
+"""The equations for the jumps are dense: two thousand at 1024 leaves in a plane."""
 
 RIDGE = 1e3
 """On the diagonal of the equations for the jumps, in units of rounding."""
@@ -231,10 +235,14 @@ def deep_material_network(
         A `DeepMaterialNetwork` whose leaves have equal volumes.
 
     Raises:
-        JaxmatError: if laws and depth do not fit, or the laws do not agree in their
-            components.
+        JaxmatError: if laws and depth do not fit, the depth is over `MAX_DEPTH`, or the
+            laws do not agree in their components.
     """
-    laws = (laws,) if isinstance(laws, AbstractMaterial) else tuple(laws)
+    laws = as_laws(laws)
+    if depth > MAX_DEPTH:
+        raise JaxmatError(
+            f"`depth` is {depth}, which is 2^{depth} leaves; give at most {MAX_DEPTH}."
+        )
     leaves = 2**depth
     if not laws or leaves % len(laws) or depth < 1:
         raise JaxmatError(

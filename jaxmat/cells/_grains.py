@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from jaxmat import mandel, rotations
+from jaxmat._check import JaxmatError
 from jaxmat.cells._media import (
     AbstractMedium,
     PointField,
@@ -53,11 +54,23 @@ class Grains(AbstractMedium):
         sites: the voxels of each phase. None with one phase, with linear laws, which
             are tabulated, and with a traced phase map, where every law that is not
             linear is asked in every voxel.
+
+    Raises:
+        JaxmatError: if there is no law, or grains and phases are not numbers from 0 in
+            every voxel, with an orientation and a law for each.
     """
 
     microstructure: Microstructure
     laws: tuple[AbstractMaterial, ...]
     sites: Sites | None = None
+
+    def __check_init__(self):
+        if not self.laws:
+            raise JaxmatError("`laws` is empty; give one law per phase.")
+        maps = self.microstructure
+        for name, given in (("grain", "orientation"), ("phase", "laws")):
+            rows = len(self.laws if given == "laws" else maps.orientation)
+            _check_numbering(name, getattr(maps, name), self.grid, given, rows)
 
     @property
     def grid(self) -> Grid:
@@ -187,6 +200,22 @@ class Grains(AbstractMedium):
         return count.reshape(len(self.laws), grains) / self.grid.size
 
 
+def _check_numbering(name, numbers: Array, grid: Grid, given: str, rows: int) -> None:
+    if numbers.shape != grid.shape or not jnp.issubdtype(numbers.dtype, jnp.integer):
+        raise JaxmatError(
+            f"`{name}` has shape {numbers.shape} and holds {numbers.dtype} on a grid "
+            f"of {grid.shape}; give a whole number for every voxel."
+        )
+    if isinstance(numbers, Tracer):
+        return
+    least, most = int(np.min(numbers)), int(np.max(numbers))
+    if least < 0 or most >= rows:
+        raise JaxmatError(
+            f"`{name}` runs from {least} to {most} but `{given}` has {rows}; number "
+            "from 0, and give one for each."
+        )
+
+
 def grains(
     microstructure: Microstructure, laws: tuple[AbstractMaterial, ...]
 ) -> Grains:
@@ -195,8 +224,3 @@ def grains(
     if linear or len(laws) == 1 or isinstance(phase, Tracer):
         return Grains(microstructure, laws)
     return Grains(microstructure, laws, Sites.of(np.asarray(phase), len(laws)))
-
-
-def one_per_phase(laws: Sequence[AbstractMaterial] | AbstractMaterial) -> tuple:
-    """A tuple of laws; a single law is one phase."""
-    return (laws,) if isinstance(laws, AbstractMaterial) else tuple(laws)

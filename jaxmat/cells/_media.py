@@ -7,7 +7,7 @@ are channel-last, `(voxels, points, m)`, as laws want them.
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -17,12 +17,26 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.mandel import OUT_OF_PLANE, PLANE
-from jaxmat.materials import AbstractMaterial, PlaneStrain, PlaneStress
+from jaxmat.materials import (
+    AbstractMaterial,
+    PlaneStrain,
+    PlaneStress,
+    check_small_strain,
+)
 from jaxmat.microstructure import Grid
 
 PLANES = (None, "strain", "stress")
 Entries = tuple[Float[Array, "*voxels"], ...]  # upper triangle of the stiffness
 PointField = Float[Array, "voxels points m"]
+
+
+def as_laws(
+    laws: Sequence[AbstractMaterial] | AbstractMaterial,
+) -> tuple[AbstractMaterial, ...]:
+    """One or several laws as several, of small strain."""
+    laws = (laws,) if isinstance(laws, eqx.Module) else tuple(laws)
+    check_small_strain(*laws)
+    return laws
 
 
 def upper_triangle(size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from jaxmat._check import JaxmatError, check_option
+from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat._types import full_precision
 from jaxmat.cells import _points
+from jaxmat.cells._media import as_laws
 from jaxmat.materials import AbstractMaterial
 
 DECODERS = ("positive", "normalised", "tied")
@@ -118,17 +120,20 @@ def prnn(
         A `PRNN`, which `drive`, `tangent` and `training.fit` accept.
 
     Raises:
-        JaxmatError: if there is no such decoder, the laws do not agree in their
-            components, or laws and counts do not match.
+        JaxmatError: if there is no such decoder, laws are none of small strain or do
+            not agree in their components, laws and counts do not match, or `scatter` is
+            negative.
     """
-    laws = (laws,) if isinstance(laws, AbstractMaterial) else tuple(laws)
-    counts = (counts,) if isinstance(counts, int) else tuple(counts)
+    laws = as_laws(laws)
+    counts = tuple(np.ravel(counts).tolist())
     check_option("decoder", decoder, DECODERS)
-    if len(laws) != len(counts) or not laws or min(counts) < 1:
+    whole = all(isinstance(n, int) for n in counts)
+    if not whole or len(laws) != len(counts) or not laws or min(counts) < 1:
         raise JaxmatError(
             f"`counts` is {counts} for {len(laws)} laws; give the number of points, "
             "1 or more, for each law."
         )
+    check_positive("scatter", scatter, zero=True)
     sizes = {law.num_strains for law in laws}
     if len(sizes) > 1:
         raise JaxmatError(

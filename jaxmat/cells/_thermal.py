@@ -89,9 +89,9 @@ class ThermalCell(AbstractFiniteMaterial):
     In both the derivatives in the state and in `dt` are zero: what a step began with is
     forgotten in an average, and what a glass remembers changes by jumps.
 
-    NaN is the answer where the deformed box is narrower than twice the cutoff, where
-    `dt` is not positive or over `MAX_SEGMENTS`, and where atoms blew up: the time step
-    was too long.
+    NaN is the answer where the deformed box is narrower than twice the cutoff or turned
+    inside out, where `dt` is not positive or over `MAX_SEGMENTS`, and where atoms blew
+    up: the time step was too long.
 
     Attributes:
         law: potential; the parameters are its leaves.
@@ -120,6 +120,11 @@ class ThermalCell(AbstractFiniteMaterial):
     stress_unit: float = eqx.field(static=True)
     samples: Samples = eqx.field(static=True)
 
+    @property
+    def shortest(self) -> float:
+        """The shortest `dt` with time steps of `time_step`."""
+        return 2 * self.num_samples * SEGMENT * self.time_step
+
     def init_state(self, key: Key[Array, ""] | None = None) -> ThermalState:
         """Start configurations with new velocities; the first ones without a key."""
         dtype = self.temperature.dtype
@@ -145,7 +150,7 @@ class ThermalCell(AbstractFiniteMaterial):
 
     @full_precision
     def update(self, F, state, dt):
-        d = state.boxes.shape[-1]
+        d, dt = state.boxes.shape[-1], jnp.asarray(dt, state.boxes.dtype)
         in_plane = F[:d, :d]
         new, seen, sound = _run(*jax.lax.stop_gradient((self, in_plane, state, dt)))
         here = Canonical(self.law, self.species, self.temperature), in_plane
@@ -199,7 +204,8 @@ def thermal_cell(
 
     Raises:
         JaxmatError: if configurations do not match or are not sound (`atoms.check`), a
-            number is not positive, or atoms blow up in the equilibration.
+            number is not positive, or atoms blow up in the equilibration, or it is too
+            long.
     """
     check_option("derivative", derivative, DERIVATIVES)
     if replicas < 1 or num_samples < 2:
@@ -249,6 +255,11 @@ def _equilibrated(cell: ThermalCell, time: float) -> Samples:
     all_of_them = dataclasses.replace(cell, replicas=len(cell.samples.boxes))
     state = all_of_them.init_state()
     eye = jnp.eye(state.boxes.shape[-1], dtype=state.boxes.dtype)
+    if time > cell.shortest * MAX_SEGMENTS:
+        raise JaxmatError(
+            f"`equilibration` is {time:.4g}, {time / cell.time_step:.3g} steps of "
+            f"`time_step`; give at most {cell.shortest * MAX_SEGMENTS:.4g}."
+        )
     if time > 0:
         duration = jnp.asarray(time, eye.dtype)
         state, _, sound = eqx.filter_jit(_run)(all_of_them, eye, state, duration)
@@ -269,9 +280,8 @@ def _run(
     """The step of all replicas: new state, positions sampled, whether all went well."""
     U = stretch_of(F)
     widths = jax.vmap(atoms.perpendicular_widths)(U @ state.boxes)
-    wide = jnp.min(widths) >= 2 * cell.law.cutoff
-    each = 2 * cell.num_samples * SEGMENT * cell.time_step
-    segments = jnp.ceil(dt.astype(U.dtype) / each - 1e-6)
+    wide = (jnp.min(widths) >= 2 * cell.law.cutoff) & (jnp.linalg.det(F) > 0)
+    segments = jnp.ceil(dt.astype(U.dtype) / cell.shortest - 1e-6)
     sound = wide & (dt > 0) & (segments < MAX_SEGMENTS)
     segments = jnp.where(sound, segments, 0.0)
     # A state stays what it was where the step makes no sense.

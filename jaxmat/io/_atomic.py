@@ -32,6 +32,27 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         ...     temporary.write_text("{}")
     """
     target = Path(path)
+    temporary = _beside(target)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(_mode(target))
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise before long work what `atomic_path` would raise after it.
+
+    Raises:
+        JaxmatError: if `path` is a folder, or its folder is missing or not writable.
+    """
+    _beside(Path(path)).unlink()
+
+
+def _beside(target: Path) -> Path:
+    """An empty file in the folder of the target."""
     if target.is_dir():
         raise JaxmatError(f"`{target}` is a folder; give the name of a file to write.")
     try:
@@ -45,14 +66,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             "may write to."
         ) from error
     os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        _flush(temporary)
-        temporary.chmod(_mode(target))
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return Path(name)
 
 
 def _flush(path: Path) -> None:

@@ -21,7 +21,8 @@ def read_bytes(path: str | os.PathLike, limit: int = -1) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise JaxmatError(
-            f"cannot read `{os.fspath(path)}`: {reason}; give the path of an EBSD file."
+            f"cannot read `{os.fspath(path)}`: {reason}; give the path of a file that "
+            "you may read."
         ) from error
 
 

@@ -1,6 +1,7 @@
 """Laws that answer stress for strain at one point."""
 
 from jaxmat.materials._base import AbstractMaterial as AbstractMaterial
+from jaxmat.materials._base import check_small_strain as check_small_strain
 from jaxmat.materials._base import stiffness_of as stiffness_of
 from jaxmat.materials._base import tangent as tangent
 from jaxmat.materials._damage import Damage as Damage

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PyTree
 
+from jaxmat._check import JaxmatError
 from jaxmat._types import Mandel, Scalar, Stiffness, full_precision
 
 
@@ -57,6 +58,18 @@ class AbstractMaterial(eqx.Module):
         Returns:
             Mandel stress, GPa, and the new state.
         """
+
+
+def check_small_strain(*materials: object) -> None:
+    """Raise unless each answers Mandel strain with Mandel stress."""
+    for material in materials:
+        if isinstance(material, AbstractMaterial):
+            continue
+        name = type(material).__name__
+        advice = "give laws of small strain, such as materials.LinearElastic"
+        if hasattr(material, "update"):
+            advice = "wrap it in materials.SmallStrain"
+        raise JaxmatError(f"a law is of type {name}; {advice}.")
 
 
 @full_precision  # also of a user's law

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Scalar, full_precision
-from jaxmat.materials._base import AbstractMaterial, tangent
+from jaxmat.materials._base import AbstractMaterial, check_small_strain, tangent
 from jaxmat.solve import Info, Solution
 
 
@@ -75,10 +75,16 @@ def follow(
 
     Returns:
         Mandel stress at the end of every step, GPa. `jax.vmap` takes many paths.
+
+    Raises:
+        JaxmatError: if the material is none of small strain, or strain or durations
+            have another shape.
     """
+    check_small_strain(material)
     check_shape("eps", eps, (None, material.num_strains), hint="strain of every step")
     start = material.init_state() if state is None else state
     durations = jnp.ones(len(eps), eps.dtype) if dt is None else dt
+    check_shape("dt", durations, (len(eps),), hint="duration of every step")
 
     def step(state, target):
         eps, dt = target
@@ -112,9 +118,11 @@ def drive(
         `Solution` with a `History`; `Info.num_steps` is the largest Newton count.
 
     Raises:
-        JaxmatError: if the path has another number of components than the material.
+        JaxmatError: if the material is none of small strain, or the path has another
+            number of components.
         EquinoxRuntimeError: not converged, if `throw`.
     """
+    check_small_strain(material)
     if path.eps.shape[1] != material.num_strains:
         raise JaxmatError(
             f"the path has {path.eps.shape[1]} components, the material "

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from jaxmat._check import JaxmatError, check_option
+from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat.materials import AbstractMaterial
 
 MEMORIES = {"gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}
@@ -108,11 +108,15 @@ def recurrent(
         A `Recurrent`, which `drive` and `training.fit` accept.
 
     Raises:
-        JaxmatError: if there is no such memory, or dropout leaves nothing.
+        JaxmatError: if there is no such memory, a number is not positive, or dropout
+            leaves nothing.
     """
     check_option("memory", memory, tuple(MEMORIES))
     if not 0 <= dropout < 1:
         raise JaxmatError(f"`dropout` is {dropout}; give a share from 0 to below 1.")
+    check_positive("width", width)
+    check_positive("strain_scale", strain_scale)
+    check_positive("stress_scale", stress_scale)
     rngs = nnx.Rngs(key)
     graphdef, weights = nnx.split(_Network(memory, num_strains, width, rngs))
     return Recurrent(

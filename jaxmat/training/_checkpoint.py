@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,12 +51,19 @@ class Checkpoints:
             None keeps nothing.
         first: the state that the run would start from, which says what it trains.
         key: the key of the run.
+        given: what else must be the same, in JSON.
 
     Raises:
         JaxmatError: if the folder cannot be created.
     """
 
-    def __init__(self, folder: str | os.PathLike | None, first: State, key: Any):
+    def __init__(
+        self,
+        folder: str | os.PathLike | None,
+        first: State,
+        key: Any,
+        given: Mapping[str, Any],
+    ):
         self._folder = folder
         self._step: int | None = None
         if folder is None:
@@ -64,7 +71,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         self._kinds = ocp.args
-        self._identity = _identity(first, key)
+        self._identity = _identity(first, key) | {"given": dict(given)}
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -250,6 +257,10 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
     for part in ("optimiser structure", "key"):
         if there[part] != here[part]:
             return f"the {part} is {there[part]} there and {here[part]} here"
+    old, new = there.get("given", {}), here["given"]
+    for name in new | old:
+        if old.get(name) != new.get(name):
+            return f"the {name} is {old.get(name)} there and {new.get(name)} here"
     return ""
 
 

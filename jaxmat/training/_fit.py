@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import equinox as eqx
@@ -36,6 +37,7 @@ def fit(
     optimiser: Any,
     key: Any,
     checkpoint: str | os.PathLike | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
     validate: Callable[[Any], Any] | None = None,
     every: int = 100,
     patience: int | None = None,
@@ -67,6 +69,8 @@ def fit(
         key: random key.
         checkpoint: folder for the state of the run; None keeps nothing. It belongs to
             one run: parameters, optimiser and key must be the same when it goes on.
+        given: what else must be the same when it goes on, by its name: a digest of the
+            data, a learning rate; numbers and texts. Batches are not looked at.
         validate: `validate(params)`, a scalar, lower is better. It is not compiled, and
             its argument is gone after the next step. The best parameters are returned;
             without it, the last.
@@ -93,7 +97,7 @@ def fit(
     layout = Layout(mesh)
     state = start(trained, optimiser, layout)
     with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(checkpoint, state, key))
+        checkpoints = stack.enter_context(Checkpoints(checkpoint, state, key, given))
         snapshot, file = _begin(checkpoints, state, metrics, layout)
         record = snapshot.record
         bar = counting("training", total, record.num_steps, shown=progress)

@@ -223,6 +223,10 @@ def test_an_outdated_list_leaves_no_motion():
             lambda: atoms.simulate(LAW, atoms.ConstantEnergy(0.1), warm(), 5, every=2),
             "multiple",
         ),
+        (
+            lambda: atoms.simulate(LAW, atoms.ConstantEnergy(0.1), warm(), 5, every=0),
+            "at least 1 for that",
+        ),
     ],
 )
 def test_what_cannot_move_is_refused(make, message):

@@ -47,7 +47,7 @@ def write(path, elements=("Aa", "Bb")):
         for a in range(b + 1):
             r_safe = jnp.maximum(r, 0.5)  # nothing is that close
             lines += table(r_safe * pair(r_safe, a, b))
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -124,6 +124,41 @@ def test_a_file_that_is_cut_off_is_refused_in_one_sentence(tmp_path):
         path.write_text(whole[: int(share * len(whole))])
         with pytest.raises(JaxmatError, match="cut off"):
             atoms.read_setfl(path)
+
+
+def test_a_file_cut_off_within_its_last_number_is_refused(tmp_path):
+    """`1.25e-07` without its end is `1.25`, and a number."""
+    path = tmp_path / "cut"
+    path.write_text(write(path).read_text().rsplit(None, 2)[0] + " 1.25e-07 1.2")
+    with pytest.raises(JaxmatError, match=r"ends with '1\.2', which may be half"):
+        atoms.read_setfl(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (f"{NUM} 0.02 ", f"{NUM - 1} 0.02 ", "is no setfl file|is cut off"),
+        (f"{NUM} 0.02 {NUM} ", f"{NUM} 0.02 {NUM - 7} ", "tables end at 4.97"),
+        (" 0.005", " 0", "0 stands where a positive number"),
+        (" 0.005", " nan", "nan stands where a positive number"),
+        (f" {CUTOFF}", " -5", "-5 stands where"),
+        (f" {CUTOFF}", " 5.1", "tables end at 5.005, the cutoff does not"),
+        ("26.5 ", "nan ", "nan stands where"),
+        ("2 Aa Bb", "0", "0 stands where"),
+    ],
+)
+def test_numbers_that_shift_or_stretch_the_tables_are_refused(
+    tmp_path, old, new, words
+):
+    path = tmp_path / "shifted"
+    whole = write(path).read_text()
+    header = f"{NUM} 0.02 {NUM} 0.005 {CUTOFF}"
+    head = whole.splitlines()[4]
+    whole = whole.replace(head, header)
+    assert old in whole
+    path.write_text(whole.replace(old, new, 1))
+    with pytest.raises(JaxmatError, match=words):
+        atoms.read_setfl(path)
 
 
 def test_another_file_is_refused_in_one_sentence(tmp_path):

@@ -117,3 +117,11 @@ def test_a_temperature_that_is_none_is_refused(temperature):
     two = jax.tree.map(lambda x: jnp.stack([x, x]), small())
     with pytest.raises(JaxmatError, match="`temperature` holds"):
         atoms.thermal_moduli(LAW, two, temperature)
+
+
+def test_samples_of_several_boxes_are_refused():
+    a = small()
+    pair = (a, atoms.Atoms(a.positions, 1.01 * a.box, a.species))
+    both = jax.tree.map(lambda *x: jnp.stack(x), *pair)
+    with pytest.raises(JaxmatError, match="`box` is not the same in all samples"):
+        atoms.thermal_moduli(LAW, both, 0.1)

@@ -104,11 +104,18 @@ def test_large_cells_with_lists_move_as_with_all_pairs(monkeypatch):
         ({"hot": 0.0}, "hot"),
         ({"counts": (1,)}, "two atoms"),
         ({"density": -1.0}, "density"),
+        ({"rate": 1e-9}, "blocks of 50 steps; cool faster"),
     ],
 )
 def test_what_is_no_quench_is_refused(change, message):
     with pytest.raises(JaxmatError, match=message):
         dataclasses.replace(RECIPE, **change)
+
+
+def test_a_glass_is_not_made_where_it_cannot_be_kept(tmp_path):
+    for path in (tmp_path, tmp_path / "missing" / "glass.npz"):
+        with pytest.raises(JaxmatError, match="cannot be written"):
+            atoms.make_glass(LAW, jax.random.key(0), RECIPE, path=path)
 
 
 def test_a_recipe_with_more_species_than_the_potential_is_refused():

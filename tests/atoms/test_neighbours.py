@@ -82,6 +82,28 @@ def test_a_list_is_good_for_half_a_skin_and_no_longer():
         assert bool(atoms.is_current(neighbours, squeezed, LAW.cutoff)) == current
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"cutoff": -1.0}, "`cutoff` holds -1"),
+        ({"cutoff": float("nan")}, "`cutoff` holds nan"),
+        ({"skin": -0.1}, "`skin` holds -0.1"),
+        ({"capacity": 0}, "`capacity` holds 0"),
+    ],
+)
+def test_a_list_that_could_hold_no_pairs_is_refused(options, words):
+    with pytest.raises(JaxmatError, match=words):
+        atoms.find_neighbours(rattled_lattice(), **({"cutoff": 1.2} | options))
+
+
+def test_a_list_of_other_atoms_is_refused():
+    a = rattled_lattice()
+    listed = atoms.find_neighbours(a, LAW.cutoff)
+    half = atoms.Atoms(a.positions[:100], a.box, a.species[:100])
+    with pytest.raises(JaxmatError, match="made for 216 atoms and there are 100"):
+        energy(LAW, half, listed)
+
+
 def test_a_box_in_which_an_atom_is_a_neighbour_twice_is_refused():
     with pytest.raises(JaxmatError, match="twice cutoff and skin"):
         atoms.find_neighbours(rattled_lattice(per_side=3), 1.5)

@@ -199,6 +199,16 @@ BAD = {
         LAWS["curvature"], rattled_lattice(per_side=5, tilt=0.0)
     ),
     "atoms 0 and 1 are closer": lambda: atoms.check(LAWS["wca"], dimer(0.05)),
+    "no atoms": lambda: atoms.check(
+        LAWS["wca"],
+        atoms.Atoms(jnp.zeros((0, 3)), jnp.eye(3), jnp.zeros(0, int)),
+    ),
+    "has no volume": lambda: atoms.from_cartesian(
+        jnp.zeros((2, 3)), jnp.ones((3, 3)), jnp.zeros(2, int)
+    ),
+    "`cutoff_ratio` holds nan": lambda: atoms.StillingerWeber(cutoff_ratio=jnp.nan),
+    "`gamma` holds -1": lambda: atoms.StillingerWeber(gamma=-1.0),
+    "`cosine` is -2": lambda: atoms.StillingerWeber(cosine=-2.0),
     "d = 2 or 3": lambda: atoms.Atoms(jnp.zeros((3, 4)), jnp.eye(4), jnp.arange(3)),
 }
 

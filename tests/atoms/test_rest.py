@@ -201,6 +201,51 @@ def test_no_search_begins_where_an_energy_means_nothing(relax):
 
 
 @pytest.mark.parametrize(
+    "function",
+    [
+        atoms.energy,
+        atoms.forces,
+        atoms.stress,
+        atoms.hessian,
+        atoms.elastic_moduli,
+        atoms.born_moduli,
+        lambda law, a: atoms.settle(law, a, a.box),
+        lambda law, a: atoms.swap_species(law, jax.random.key(0), a, 1.0, 2),
+        lambda law, a: atoms.simulate(
+            law,
+            atoms.ConstantEnergy(0.01),
+            atoms.set_in_motion(jax.random.key(0), a, 1.0),
+            1,
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "law", [atoms.LennardJones(1.0, 1.0), atoms.StillingerWeber(sigma=1.4)]
+)
+def test_nothing_is_answered_where_an_energy_means_nothing(law, function):
+    """Pairs would be missed, or species that the potential lacks taken for others."""
+    a = narrow()
+    with pytest.raises(JaxmatError, match="less than twice the cutoff"):
+        function(law, atoms.Atoms(a.positions, 0.7 * a.box, a.species))
+    with pytest.raises(JaxmatError, match="species run from 0 to 1"):
+        function(law, atoms.Atoms(a.positions, a.box, a.species.at[0].set(1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tolerance": -1.0}, "`tolerance` holds -1"),
+        ({"tolerance": float("nan")}, "`tolerance` holds nan"),
+        ({"max_steps": 0}, "`max_steps` holds 0"),
+    ],
+)
+def test_bounds_that_nothing_can_keep_are_refused(options, words):
+    for relax in (atoms.relax, atoms.relax_box, atoms.relax_large):
+        with pytest.raises(JaxmatError, match=words):
+            relax(LAW, small(), **options)
+
+
+@pytest.mark.parametrize(
     "relax",
     [atoms.relax_box, functools.partial(atoms.relax_large, free_box=True)],
 )

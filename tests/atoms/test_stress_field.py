@@ -75,3 +75,14 @@ def test_the_field_follows_the_atoms():
 def test_a_grid_of_another_dimension_is_refused():
     with pytest.raises(jaxmat.JaxmatError, match="2 dimensions"):
         atoms.stress_field(LAW, few(2), SHAPE, WIDTH)
+
+
+def test_a_potential_that_is_not_of_pairs_is_refused():
+    silicon = atoms.StillingerWeber()
+    a = few(2)
+    for function in (
+        atoms.atomic_stress,
+        lambda *a: atoms.stress_field(*a, SHAPE, 1.0),
+    ):
+        with pytest.raises(jaxmat.JaxmatError, match="potentials of pairs only"):
+            function(silicon, a)

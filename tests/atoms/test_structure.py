@@ -106,6 +106,37 @@ def test_modes_have_the_participation_of_their_shape():
     assert 1 / n < float(atoms.participation_ratio(rng)) < 1
 
 
+@pytest.mark.parametrize(
+    ("mistake", "words"),
+    [
+        (lambda a: atoms.radial_distribution(a, jnp.array([1.0, 0.5])), "increase"),
+        (lambda a: atoms.radial_distribution(a, jnp.array([1.0])), "increase"),
+        (
+            lambda a: atoms.radial_distribution(a, jnp.array([0.5, 1.0]), of=3),
+            "no atom of species 3",
+        ),
+        (lambda a: atoms.structure_factor(a, jnp.array([[1, 0]])), "3 for each wave"),
+        (lambda a: atoms.wave_numbers(a, jnp.array([[1, 0]])), "3 for each wave"),
+        (lambda a: atoms.d2min(a, a, 0.0), "`cutoff` holds 0"),
+        (
+            lambda a: atoms.d2min(
+                a, atoms.Atoms(a.positions, a.box, a.species + 1), 1.0
+            ),
+            "species before and after differ",
+        ),
+        (
+            lambda a: atoms.d2min(
+                a, atoms.Atoms(a.positions * jnp.nan, a.box, a.species), 1.0
+            ),
+            "`positions` holds NaN",
+        ),
+    ],
+)
+def test_what_would_count_wrongly_is_refused(mistake, words):
+    with pytest.raises(JaxmatError, match=words):
+        mistake(crystal())
+
+
 def test_what_lies_beyond_half_the_box_is_refused():
     with pytest.raises(JaxmatError, match="half of the box"):
         atoms.radial_distribution(crystal(), jnp.linspace(0, 2.1, 5))

@@ -125,6 +125,16 @@ def test_swaps_that_cannot_be_are_refused(change):
         dataclasses.replace(RECIPE, **change)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "attempts", "words"),
+    [(-1.0, 1, "`temperature` holds -1"), (1.0, -1, "`attempts` holds -1")],
+)
+def test_exchanges_that_make_no_sense_are_refused(temperature, attempts, words):
+    a = atoms.random_atoms(DISKS, jax.random.key(0), RECIPE)
+    with pytest.raises(JaxmatError, match=words):
+        atoms.swap_species(DISKS, jax.random.key(0), a, temperature, attempts)
+
+
 @pytest.mark.slow
 def test_with_swaps_a_glass_cooled_as_fast_lies_lower():
     sigma = [[1.0, 1.1], [1.1, 1.2]]

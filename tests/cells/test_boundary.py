@@ -146,7 +146,7 @@ def test_plane_strain_of_tilted_grains_is_refused(small, silicon):
 
 def test_a_missing_law_is_told(small, silicon):
     two = eqx.tree_at(lambda m: m.phase, small, small.phase.at[0, 0].set(1))
-    with pytest.raises(JaxmatError, match="2 phases but `laws` 1"):
+    with pytest.raises(JaxmatError, match="`phase` runs from 0 to 1 but `laws` has 1"):
         cells.grid_cell(two, silicon)
 
 

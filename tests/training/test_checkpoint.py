@@ -314,6 +314,7 @@ def begun(tmp_path_factory):
         ),
         ({"optimiser": optax.sgd(0.1)}, "leaf `.*count` of optimiser is int32"),
         ({"optimiser": optax.adamw(0.1)}, "the optimiser structure is .*EmptyState"),
+        ({"given": {"rate": 0.1}}, "the rate is None there and 0.1 here"),
         ({"key": jax.random.key(1)}, r"the key is \[0, 0\] there and \[0, 1\] here"),
         (
             {"loss": lambda p, b, k: (loss(p, b, k), {"more": 0.0})},

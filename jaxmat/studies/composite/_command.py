@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxmat._check import JaxmatError
+from jaxmat.io import check_writable
 from jaxmat.studies.composite._data import write_paths
 from jaxmat.studies.composite._loads import (
     canonical_paths,
@@ -107,6 +108,7 @@ def generate(args: argparse.Namespace, command: str) -> int:
     """`jaxmat prnn generate`."""
     if Path(args.data).exists():
         raise JaxmatError(f"`{args.data}` exists already; give another name.")
+    check_writable(args.data)
     eps = {
         "canonical": lambda: canonical_paths(args.steps),
         "proportional": lambda: proportional_paths(args.seed, args.paths, args.steps),

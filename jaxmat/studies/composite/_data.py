@@ -4,6 +4,7 @@ A row is one step: exx eyy gxy sxx syy txy, engineering shear, MPa. A blank line
 path. It is the layout of pyprnn's data sets.
 """
 
+import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxmat._check import JaxmatError
+from jaxmat.io import atomic_path
 
 _ROOT = 2**0.5
 _STRAIN = np.array([1, 1, 1 / _ROOT])  # engineering shear to Mandel
@@ -35,6 +37,29 @@ class Paths(NamedTuple):
         """Some of the paths."""
         return Paths(self.eps[which], self.sig[which])
 
+    @property
+    def digest(self) -> str:
+        """A short text that differs for other paths."""
+        numbers = b"".join(np.ascontiguousarray(x, float).tobytes() for x in self)
+        return hashlib.sha256(numbers).hexdigest()[:16]
+
+
+def check_paths(paths: Paths, what: str) -> None:
+    """Raise unless strain and stress are finite and belong together."""
+    eps, sig = (np.shape(x) for x in paths)
+    if eps != sig or len(eps) != 3 or eps[-1] != 3 or 0 in eps:
+        raise JaxmatError(
+            f"the {what} paths have strain of shape {eps} and stress {sig}; give both "
+            "as (paths, steps, 3)."
+        )
+    for name, values in paths._asdict().items():
+        sound = np.isfinite(np.asarray(values)).all((1, 2))
+        if not sound.all():
+            raise JaxmatError(
+                f"`{name}` of the {what} paths is not finite in path "
+                f"{int(np.argmin(sound))}; leave it out."
+            )
+
 
 def read_paths(path: str | os.PathLike) -> Paths:
     """Read load paths of a text file.
@@ -47,11 +72,11 @@ def read_paths(path: str | os.PathLike) -> Paths:
         Mandel strain and stress, GPa.
 
     Raises:
-        JaxmatError: if the file holds something else, a number is not finite, or the
-            paths differ in length.
+        JaxmatError: if the file cannot be read or holds something else, a number is not
+            finite, or the paths differ in length.
     """
     blocks: list[list[list[float]]] = [[]]
-    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         words = line.split()
         if not words:
             blocks.append([])
@@ -69,17 +94,33 @@ def read_paths(path: str | os.PathLike) -> Paths:
 
 
 def write_paths(path: str | os.PathLike, paths: Paths) -> None:
-    """Write load paths as `read_paths` reads them, to twelve digits."""
+    """Write load paths as `read_paths` reads them, to twelve digits, or no file at all.
+
+    Raises:
+        JaxmatError: if paths are not finite or do not match, or as `io.atomic_path`.
+    """
+    check_paths(paths, "given")
     rows = np.concatenate(
         [np.asarray(paths.eps) / _STRAIN, np.asarray(paths.sig) / _STRESS], axis=-1
     )
     blocks = ("\n".join(" ".join(f"{x:.12e}" for x in row) for row in p) for p in rows)
-    Path(path).write_text("\n\n".join(blocks) + "\n")
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n\n".join(blocks) + "\n")
 
 
 def error_in_mpa(predicted: Series, sig: Series) -> float:
-    """Mean absolute error over sxx, syy, txy and all steps, MPa; from GPa, Mandel."""
-    return float(np.mean(np.abs(in_mpa(predicted) - in_mpa(sig))))
+    """Mean absolute error over sxx, syy, txy and all steps, MPa; from GPa, Mandel.
+
+    Raises:
+        JaxmatError: if the two differ in shape.
+    """
+    found, wanted = in_mpa(predicted), in_mpa(sig)
+    if found.shape != wanted.shape:
+        raise JaxmatError(
+            f"`predicted` has shape {found.shape} and `sig` {wanted.shape}; give the "
+            "stress of the same paths."
+        )
+    return float(np.mean(np.abs(found - wanted)))
 
 
 def in_mpa(
@@ -87,6 +128,17 @@ def in_mpa(
 ) -> Float[np.ndarray, "*paths steps 3"]:
     """Components sxx, syy, txy of a Mandel stress in GPa."""
     return np.asarray(sig) / _STRESS
+
+
+def _lines(path: str | os.PathLike) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise JaxmatError(
+            f"cannot read `{path}`: {error.strerror}; give a file of load paths."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise JaxmatError(f"`{path}` is no text; give a file of load paths.") from error
 
 
 def _row(words: list[str], path: str | os.PathLike, number: int) -> list[float]:

@@ -10,9 +10,10 @@ import optax
 from jaxtyping import Array, Key
 
 from jaxmat import training
+from jaxmat._check import JaxmatError
 from jaxmat.materials import AbstractMaterial, follow
 from jaxmat.solve import Solution
-from jaxmat.studies.composite._data import Paths, Series, error_in_mpa
+from jaxmat.studies.composite._data import Paths, Series, check_paths, error_in_mpa
 from jaxmat.studies.composite._models import Model, build
 
 BATCH = 16
@@ -54,7 +55,7 @@ def fit_paths(
         `Solution` with the material and a `Progress`.
 
     Raises:
-        JaxmatError: as `training.fit`, and where a path has NaN.
+        JaxmatError: as `fit_material`.
     """
     build_key, *_ = jax.random.split(key, 3)
     material = build(model, float(np.std(paths.sig)), key=build_key)
@@ -90,15 +91,24 @@ def fit_material(
         learning_rate: of Adam, at the beginning; it falls to zero as a cosine.
         num_steps: of the optimiser.
         key: random key of batches and dropout.
-        checkpoint: folder for the state of the training, to go on after a stop.
+        checkpoint: folder for the state of the training, to go on after a stop; of one
+            training, with these paths and numbers.
         progress: a bar on standard error.
 
     Returns:
         `Solution` with the material and a `Progress`.
 
     Raises:
-        JaxmatError: as `training.fit`, and where a path has NaN.
+        JaxmatError: as `training.fit`, and where paths are not finite, do not match, or
+            have the same stress everywhere.
     """
+    check_paths(paths, "training")
+    check_paths(validation, "validation")
+    if not np.std(paths.sig):
+        raise JaxmatError(
+            "the stress of the training paths is the same everywhere; give paths to "
+            "learn from."
+        )
     _, batch_key, fit_key = jax.random.split(key, 3)
     scale, num_paths = float(np.std(paths.sig)), len(paths.eps)
     batch = min(BATCH, num_paths)
@@ -112,6 +122,12 @@ def fit_material(
         optimiser=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate)),
         key=fit_key,
         checkpoint=checkpoint,
+        given={
+            "digest of the training paths": paths.digest,
+            "digest of the validation paths": validation.digest,
+            "learning rate": learning_rate,
+            "number of steps": num_steps,
+        },
         validate=lambda material: error_on(material, validation),
         every=max(1, len(batches) // REVIEWS),
         progress=progress,

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 
 Strains = Float[np.ndarray, "paths steps 3"]
 
@@ -19,7 +19,11 @@ def canonical_paths(num_steps: int = 60) -> Strains:
 
     Returns:
         Mandel strain at the end of every step.
+
+    Raises:
+        JaxmatError: for fewer than three steps.
     """
+    _check(18, num_steps)
     directions = []
     for i in range(3):
         directions += [np.eye(3)[i], -np.eye(3)[i]]
@@ -73,12 +77,14 @@ def gaussian_process_paths(
         Mandel strain at the end of every step.
 
     Raises:
-        JaxmatError: for fewer than three steps or no path.
+        JaxmatError: for fewer than three steps or no path, or a size that is not
+            positive.
 
     References:
         Rasmussen & Williams (2006), Gaussian Processes for Machine Learning, chapter 2.
     """
     _check(count, num_steps)
+    check_positive("size", size)
     rng = np.random.default_rng(seed)
     t = np.arange(num_steps + 1) / num_steps
     covariance = np.exp(-((t[:, None] - t) ** 2) / (2 * 0.25**2))

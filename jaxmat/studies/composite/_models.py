@@ -8,7 +8,7 @@ import dataclasses
 from jaxtyping import Array, Key
 
 from jaxmat import cells, surrogates
-from jaxmat._check import check_option
+from jaxmat._check import JaxmatError, check_option, check_positive
 from jaxmat.materials import AbstractMaterial, PlaneStress
 from jaxmat.studies.composite._phases import fibre, matrix
 
@@ -33,6 +33,9 @@ class Model:
         decoder: of a PRNN.
         scatter: of a PRNN's first encoder.
         dropout: of a memory.
+
+    Raises:
+        JaxmatError: if there is no such kind, or a number is none that it can have.
     """
 
     kind: str = "prnn"
@@ -45,6 +48,14 @@ class Model:
 
     def __post_init__(self):
         check_option("kind", self.kind, KINDS)
+        check_positive("learning_rate", self.learning_rate)
+        check_positive("scatter", self.scatter, zero=True)
+        least = 2 if self.kind == "prnn" else 1
+        if self.size < least or self.num_steps < 1:
+            raise JaxmatError(
+                f"a {self.kind} of size {self.size} and {self.num_steps} steps was "
+                f"asked for; give at least size {least} and one step."
+            )
 
 
 def build(

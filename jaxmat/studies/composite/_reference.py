@@ -68,8 +68,14 @@ def solve_paths(cell: GridCell, eps: Strains, *, progress: bool = True) -> Paths
         Strain and stress, GPa.
 
     Raises:
-        JaxmatError: if the cell finds no equilibrium on a path.
+        JaxmatError: if there is no path or one is not finite, or the cell finds no
+            equilibrium on a path.
     """
+    if not np.size(eps) or not np.isfinite(eps).all():
+        raise JaxmatError(
+            f"`eps` has shape {np.shape(eps)}, or NaN; give finite strains, at least "
+            "one path of them."
+        )
     sig = []
     for k, path in enumerate(tqdm(eps, "full solutions", disable=not progress)):
         sig.append(np.asarray(_solve(cell, jnp.asarray(path))))

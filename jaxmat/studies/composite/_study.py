@@ -59,6 +59,10 @@ class Split(NamedTuple):
             paths.take(slice(second, None)),
         )
 
+    def seen(self, paths: Paths) -> Paths:
+        """Paths for training and validation."""
+        return paths.take(slice(sum(self)))
+
 
 def train(
     data: str | os.PathLike,
@@ -86,20 +90,29 @@ def train(
         JaxmatError: if the file or the split cannot be used, or the folder holds
             another model.
     """
-    training, validation, test = split.apply(read_paths(data))
+    paths = read_paths(data)
+    training, validation, test = split.apply(paths)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JaxmatError(
+            f"cannot use `{folder}` for a model: {error.strerror}; give a folder that "
+            "you may write to."
+        ) from error
     head = {
         "model": dataclasses.asdict(model),
         "split": list(split),
         "seed": seed,
         "stress_scale": float(np.std(training.sig)),
+        "learned_from": split.seen(paths).digest,
     }
     if (target / MODEL).exists():
         material, there = read_model(target)
         if there != head:
             raise JaxmatError(
-                f"`{folder}` holds a model of other options; give another folder."
+                f"`{folder}` holds a model of other options or other paths; give "
+                "another folder."
             )
     else:
         material = fit_paths(
@@ -131,11 +144,19 @@ def evaluate(
         Errors, MPa: mean, by component, and of the worst path.
 
     Raises:
-        JaxmatError: if the folder holds no model, or the file no test paths.
+        JaxmatError: if the folder holds no model, or the file no test paths, or begins
+            with other paths than those of the training and not all of them are taken.
     """
-    material, head = read_model(Path(folder))
-    paths = read_paths(data)
-    test = paths if all_paths else Split(*head["split"]).apply(paths)[2]
+    material, head = read_model(folder)
+    test = paths = read_paths(data)
+    if not all_paths:
+        split = Split(*head["split"])
+        test = split.apply(paths)[2]
+        if split.seen(paths).digest != head.get("learned_from"):
+            raise JaxmatError(
+                f"`{data}` does not begin with the paths that `{folder}` was trained "
+                "on; give that file, or take all paths of this one (--all)."
+            )
     predicted = np.asarray(predict(material, test.eps))
     error = np.abs(in_mpa(predicted) - in_mpa(test.sig))
     result = {
@@ -155,20 +176,20 @@ def evaluate(
     return result
 
 
-def read_model(folder: Path) -> tuple[AbstractMaterial, dict[str, Any]]:
+def read_model(folder: str | os.PathLike) -> tuple[AbstractMaterial, dict[str, Any]]:
     """A trained model, and what its training was told.
 
     Raises:
         JaxmatError: if there is none, or the file is cut off.
     """
-    path = folder / MODEL
+    path = Path(folder) / MODEL
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline())
             model = Model(**head["model"])
             blank = build(model, head["stress_scale"], key=jax.random.key(0))
             return eqx.tree_deserialise_leaves(file, blank), head
-    except FileNotFoundError as error:
+    except OSError as error:
         raise JaxmatError(
             f"`{folder}` holds no model; train one there first."
         ) from error

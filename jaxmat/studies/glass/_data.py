@@ -7,6 +7,7 @@ share it; then one HDF5 file of all runs.
 import os
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_option
 from jaxmat.atoms import Atoms
 from jaxmat.io import Quantity, atomic_path, read_hdf5, write_hdf5
 from jaxmat.studies.glass._loads import cyclic_paths, monotonic_paths, random_paths
@@ -30,6 +31,12 @@ TRAINING, VALIDATION = 80, 4
 """Random paths, the first to learn from."""
 
 _ARRAYS = ("positions", "box", "species")
+
+# What NumPy raises for files that are damaged, or no archives.
+_DAMAGE = (
+    *(OSError, ValueError, EOFError, TypeError, LookupError, RuntimeError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error),
+)
 
 
 class Runs(NamedTuple):
@@ -54,7 +61,12 @@ class Runs(NamedTuple):
     evaluations: Int[np.ndarray, " runs"]
 
     def of(self, kind: str, numbers: slice = slice(None)) -> "Runs":
-        """Runs of one kind in the order of their paths, those numbers only."""
+        """Runs of one kind in the order of their paths, those numbers only.
+
+        Raises:
+            JaxmatError: if there is no such kind.
+        """
+        check_option("kind", kind, KINDS)
         rows = np.flatnonzero(self.kind == KINDS.index(kind))
         rows = rows[np.lexsort((self.solid[rows], self.number[rows]))]
         wanted = np.arange(1 + self.number[rows].max(initial=-1))[numbers]
@@ -144,7 +156,12 @@ def gather_runs(folder: str | os.PathLike) -> Runs:
 
 
 def write_runs(path: str | os.PathLike, runs: Runs) -> None:
-    """Write runs into one HDF5 file."""
+    """Write runs into one HDF5 file.
+
+    Raises:
+        JaxmatError: if the arrays differ in their runs, or as `io.write_hdf5`.
+    """
+    _check_runs("`runs`", runs)
     units = {"sig": "epsilon/sigma^2"}
     items = {k: Quantity(v, units.get(k, "")) for k, v in runs._asdict().items()}
     write_hdf5(path, items, command="jaxmat.studies.glass.make_runs")
@@ -157,7 +174,8 @@ def read_runs(path: str | os.PathLike) -> Runs:
         The runs, in the order of `jobs`.
 
     Raises:
-        JaxmatError: as `io.read_hdf5`, or if the file holds something else.
+        JaxmatError: as `io.read_hdf5`, or if the file holds something else or arrays
+            that differ in their runs.
     """
     stored = read_hdf5(path).items
     items = {k: v.value for k, v in stored.items() if isinstance(v, Quantity)}
@@ -166,12 +184,42 @@ def read_runs(path: str | os.PathLike) -> Runs:
             f"`{path}` holds {sorted(stored)}, not the runs of a glass; give a file of "
             "`write_runs`."
         )
-    return Runs(*(np.asarray(items[name]) for name in Runs._fields))
+    runs = Runs(*(np.asarray(items[name]) for name in Runs._fields))
+    _check_runs(f"`{path}`", runs)
+    return runs
+
+
+def _check_runs(what: str, runs: Runs) -> None:
+    """Raise unless all arrays have one entry for each run."""
+    shapes = {name: np.shape(x) for name, x in runs._asdict().items()}
+    count, steps = (*shapes["eps"], 0, 0)[:2]
+    if list(shapes.values()) != [(count, steps, 3)] * 2 + [(count,)] * 5:
+        found = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise JaxmatError(
+            f"{what} has arrays that do not belong together: {found}; give eps and sig "
+            "as (runs, steps, 3), the others as (runs,)."
+        )
 
 
 def save_boxes(path: str | os.PathLike, boxes: Sequence[Atoms]) -> None:
-    """Write boxes of as many atoms into one `.npz` file."""
+    """Write boxes of as many atoms into one `.npz` file.
+
+    Raises:
+        JaxmatError: if there are none, they differ in the number of atoms, or the file
+            cannot be written.
+    """
+    if isinstance(boxes, Atoms) or not boxes:
+        raise JaxmatError(
+            "`boxes` is one `Atoms` or empty; give a list, such as [box]."
+        )
+    sizes = list(dict.fromkeys(box.positions.shape for box in boxes))
+    if len(sizes) > 1:
+        raise JaxmatError(
+            f"`boxes` have positions of shapes {sizes[0]} and {sizes[1]}; give boxes "
+            "of as many atoms in one file."
+        )
     arrays = {k: np.stack([getattr(box, k) for box in boxes]) for k in _ARRAYS}
+    _check_boxes("`boxes` are", arrays)
     save_arrays(path, **arrays)
 
 
@@ -185,8 +233,24 @@ def load_boxes(path: str | os.PathLike) -> list[Atoms]:
         JaxmatError: if it is missing, or holds something else.
     """
     stored = load_arrays(path, "boxes of atoms", _ARRAYS)
+    _check_boxes(f"`{path}` holds", stored)
     arrays = [jnp.asarray(stored[name]) for name in _ARRAYS]
     return [Atoms(*one) for one in zip(*arrays, strict=True)]
+
+
+def _check_boxes(what: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raise unless the arrays are one configuration for each box."""
+    shapes, kinds = zip(
+        *((arrays[k].shape, arrays[k].dtype.kind) for k in _ARRAYS), strict=True
+    )
+    count, atoms, d = (*shapes[0], 0, 0, 0)[:3]
+    fits = shapes == ((count, atoms, d), (count, d, d), (count, atoms))
+    if not fits or not count * atoms or kinds not in (("f", "f", "i"), ("f", "f", "u")):
+        found = ", ".join(f"{k} {arrays[k].shape} {arrays[k].dtype}" for k in _ARRAYS)
+        raise JaxmatError(
+            f"{what} no boxes of atoms, but {found}; give positions (boxes, atoms, d), "
+            "box (boxes, d, d) and whole species (boxes, atoms)."
+        )
 
 
 def save_arrays(path: str | os.PathLike, **arrays: Any) -> None:
@@ -216,7 +280,7 @@ def load_arrays(
             stored = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise JaxmatError(f"`{path}` does not exist; give another path.") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except _DAMAGE as error:
         raise JaxmatError(f"`{path}` holds no {what}; give another path.") from error
     if set(stored) != set(names):
         raise JaxmatError(f"`{path}` holds no {what}; give another path.")

@@ -26,8 +26,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from tqdm import tqdm
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat.cells import PRNN
+from jaxmat.io import check_writable
 from jaxmat.materials import follow
 from jaxmat.solve import Solution
 from jaxmat.studies.glass._data import load_arrays, save_arrays
@@ -99,11 +100,14 @@ def fit_network(
 
     Raises:
         JaxmatError: if strain and stress do not match or are not finite, the stress
-            does not change, the network as it is gives NaN, the file is of a training
-            that was given something else, the images are no such maps, or there are
-            points left over that have no image.
+            does not change, the network as it is gives NaN, the file cannot be written
+            or is of a training that was given something else, the images are no such
+            maps, or there are points left over that have no image.
     """
     _check_paths(network, np.asarray(eps), np.asarray(sig))
+    check_positive("max_walks", max_walks)
+    if checkpoint is not None:
+        check_writable(checkpoint)
     start, rebuild = _shared(network, np.asarray(images))
     walk = _walk(rebuild, jnp.asarray(eps), jnp.asarray(sig))
 

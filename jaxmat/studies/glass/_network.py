@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat import atoms, cells, mandel
-from jaxmat._check import check_positive
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat.atoms import Atoms
 from jaxmat.cells import PRNN
 from jaxmat.materials import PlaneStrain, SmallStrain
@@ -43,9 +43,11 @@ def box_network(
         A PRNN of three strain components, its stress in the unit of the potential.
 
     Raises:
-        JaxmatError: if `amplitude` is not positive, or as `cells.atomistic_cell`.
+        JaxmatError: if `amplitude` is not positive or there are no boxes, or as
+            `cells.atomistic_cell`.
     """
-    check_positive("amplitude", jnp.asarray(amplitude))
+    check_positive("amplitude", amplitude)
+    _check_boxes(boxes)
     order = jax.random.permutation(key, len(boxes))
     boxes = [boxes[k] for k in order]
     law = bonds()
@@ -88,10 +90,14 @@ def mori_tanaka(boxes: Sequence[Atoms]) -> Float[np.ndarray, "2 3 3"]:
     Returns:
         Maps of Mandel strain, of the matrix first; over the areas their mean is 1.
 
+    Raises:
+        JaxmatError: if there are no boxes, or as `atoms.elastic_moduli`.
+
     References:
         Mori & Tanaka (1973), Acta Metall. 21, 571-574.
         Benveniste (1987), Mech. Mater. 6, 147-157 (eqs. 14, 15).
     """
+    _check_boxes(boxes)
     law, together = bonds(), jax.tree.map(lambda *x: jnp.stack(x), *boxes)
     moduli = jax.jit(jax.vmap(lambda box: atoms.elastic_moduli(law, box)))
     stiffness = np.asarray(mandel.from_tensor4(moduli(together).mean(0)))
@@ -106,6 +112,14 @@ def mori_tanaka(boxes: Sequence[Atoms]) -> Float[np.ndarray, "2 3 3"]:
     disc = alone[0] * spread + alone[1] * (np.eye(3) - spread)
     matrix = np.linalg.inv((1 - FRACTION) * np.eye(3) + FRACTION * disc)
     return np.stack([matrix, disc @ matrix])
+
+
+def _check_boxes(boxes: Sequence[Atoms]) -> None:
+    if not boxes or len({box.num_atoms for box in boxes}) > 1:
+        raise JaxmatError(
+            f"the boxes have {[box.num_atoms for box in boxes][:8]} atoms; give one or "
+            "more of as many atoms."
+        )
 
 
 @eqx.filter_jit

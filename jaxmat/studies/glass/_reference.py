@@ -55,9 +55,13 @@ def load_solid(
         A `Response`.
 
     Raises:
-        JaxmatError: if the path is not finite, or the atoms do not come to rest on the
-            way.
+        JaxmatError: if the path is empty or not finite, or the atoms do not come to
+            rest on the way.
     """
+    if np.ndim(eps) != 2 or np.shape(eps)[1] != 3 or not len(eps):
+        raise JaxmatError(
+            f"`eps` has shape {np.shape(eps)}; give three components in every step."
+        )
     lost = np.flatnonzero(~np.isfinite(np.asarray(eps)).all(1))
     if lost.size:
         raise JaxmatError(

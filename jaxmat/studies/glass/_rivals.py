@@ -5,6 +5,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from jaxmat import cells
+from jaxmat._check import JaxmatError
 from jaxmat.cells import PRNN
 from jaxmat.materials import J2Plasticity, PlaneStrain, VoceHardening
 from jaxmat.studies.glass._network import COUNTS
@@ -60,9 +61,21 @@ def nearest_history(
     Returns:
         Stress along these.
 
+    Raises:
+        JaxmatError: if there is no known path, the numbers of steps differ, or a strain
+            is not finite.
+
     References:
         Vassaux, Richardson & Coveney (2019), Philos. Trans. R. Soc. A 377, 20180150.
     """
+    shapes = [np.shape(x) for x in (eps, sig, new)]
+    if not len(eps) or shapes[0] != shapes[1] or shapes[0][1:] != shapes[2][1:]:
+        raise JaxmatError(
+            f"`eps`, `sig` and `new` have shapes {', '.join(map(str, shapes))}; give "
+            "paths of as many steps, and as many stresses as strains."
+        )
+    if not (np.isfinite(eps).all() and np.isfinite(new).all()):
+        raise JaxmatError("a strain is not finite; leave its path out.")
     apart = np.asarray(new)[:, None] - np.asarray(eps)
     distance = np.cumsum(np.sum(apart**2, axis=-1), axis=-1)
     nearest = np.argmin(distance, axis=1)

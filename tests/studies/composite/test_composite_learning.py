@@ -56,6 +56,65 @@ def test_a_kind_that_is_not_there_is_refused():
         Model("transformer")
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 1}, "give at least size 2"),
+        ({"num_steps": 0}, "0 steps"),
+        ({"learning_rate": -1.0}, "`learning_rate` holds -1"),
+        ({"scatter": float("nan")}, "`scatter` holds nan"),
+    ],
+)
+def test_numbers_that_no_model_can_have_are_refused(options, words):
+    with pytest.raises(JaxmatError, match=words):
+        Model(**options)
+
+
+def test_a_stopped_training_goes_on_with_the_same_paths_and_numbers_only(
+    paths, tmp_path
+):
+    """Its weights would come out as those of a training that never took place."""
+
+    def fit(first=slice(2), last=slice(2, 3), **options):
+        model = Model("law", 1, **{"num_steps": 4, "learning_rate": 1e-2} | options)
+        return learning.fit_paths(
+            model,
+            short(paths, first, 4),
+            short(paths, last, 4),
+            key=jax.random.key(0),
+            checkpoint=tmp_path,
+            progress=False,
+        )
+
+    fit()
+    assert fit().info.num_steps == 4
+    for options, words in (
+        ({"first": slice(1, 3)}, "digest of the training paths"),
+        ({"last": slice(3, 4)}, "digest of the validation paths"),
+        ({"num_steps": 5}, "number of steps is 4 there and 5 here"),
+        ({"learning_rate": 2e-2}, "learning rate is 0.01 there and 0.02 here"),
+    ):
+        with pytest.raises(JaxmatError, match=words):
+            fit(**options)
+
+
+def test_paths_that_teach_nothing_are_refused(paths):
+    few = short(paths, slice(2))
+
+    def fit(eps=few.eps, sig=few.sig):
+        some, model = composite.Paths(eps, sig), Model("law", 1, num_steps=1)
+        learning.fit_paths(model, some, few, key=jax.random.key(0), progress=False)
+
+    with pytest.raises(JaxmatError, match="stress of the training paths is the same"):
+        fit(sig=np.ones_like(few.sig))
+    with pytest.raises(JaxmatError, match=r"strain of shape \(2, 12, 3\) and stress"):
+        fit(sig=few.sig[:1])
+    with pytest.raises(
+        JaxmatError, match="`eps` of the training paths is not finite in"
+    ):
+        fit(eps=few.eps * np.array([1, np.nan])[:, None, None])
+
+
 @pytest.mark.slow  # a minute of training
 @pytest.mark.parametrize(("count", "bar"), [(1, 11.55), (2, 9.0), (8, 3.8), (64, 1.5)])
 def test_a_network_of_points_learns_from_few_paths(paths, count, bar):

@@ -53,6 +53,20 @@ def test_files_that_hold_something_else_are_refused(tmp_path, text, words):
         read_paths(tmp_path / "wrong.data")
 
 
+def test_an_error_over_other_paths_is_refused():
+    with pytest.raises(
+        JaxmatError, match=r"has shape \(1, 4, 3\) and `sig` \(2, 4, 3\)"
+    ):
+        error_in_mpa(np.zeros((1, 4, 3)), np.zeros((2, 4, 3)))
+
+
+def test_paths_are_written_whole_or_not_at_all(tmp_path):
+    paths = Paths(np.zeros((1, 2, 3)), np.full((1, 2, 3), np.nan))
+    with pytest.raises(JaxmatError, match="`sig` of the given paths is not finite"):
+        write_paths(tmp_path / "some.data", paths)
+    assert not list(tmp_path.iterdir())
+
+
 def test_paths_keep_strain_and_stress_together():
     paths = Paths(np.arange(12.0).reshape(2, 2, 3), np.zeros((2, 2, 3)))
     np.testing.assert_array_equal(paths.take([1]).eps, paths.eps[1:])

@@ -8,6 +8,7 @@ import pytest
 
 from jaxmat import cli
 from jaxmat.studies import composite
+from jaxmat.studies.composite import _command
 
 DATA = Path(__file__).parents[2] / "data" / "prnn"
 
@@ -65,16 +66,50 @@ def test_training_again_finds_the_model_and_another_one_is_refused(
     assert "holds a model of other options" in capsys.readouterr().err
 
 
+def test_a_model_is_not_taken_for_one_of_other_paths(trained, data, tmp_path, capsys):
+    """Neither by a training nor by an evaluation, which would test what was learned."""
+    paths, other = composite.read_paths(data), tmp_path / "other.data"
+    composite.write_paths(other, paths.take([1, 0, 2, 3, 4]))
+    words = ["--kind", "law", "--num-steps", 5, "--paths", 2, "--validation", 1]
+    assert run("train", other, "--output", trained, *words) == 1
+    assert "other options or other paths" in capsys.readouterr().err
+    assert run("evaluate", other, "--output", trained) == 1
+    assert "does not begin with the paths that" in capsys.readouterr().err
+    assert run("evaluate", other, "--output", trained, "--all") == 0
+
+
+def test_output_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(_command, "composite_cell", None)  # nothing is begun
+    assert run("generate", tmp_path / "missing" / "paths.data") == 1
+    assert "choose an existing folder" in capsys.readouterr().err
+
+
 def test_mistakes_get_one_sentence(trained, data, tmp_path, capsys):
     cut = tmp_path / "cut"
     cut.mkdir()
     (cut / "model.eqx").write_bytes((trained / "model.eqx").read_bytes()[:-40])
+    few, deep = ("--paths", 2, "--validation", 1), ("--kind", "dmn", "--size", 40)
     mistakes = {
         "leave none of the 5 in the file": ("train", data, "--output", cut),
         "holds no model; train one": ("evaluate", data, "--output", tmp_path / "no"),
         "is no model of this version": ("evaluate", data, "--output", cut),
         "exists already; give another name": ("generate", data),
         "No such file": ("evaluate", tmp_path / "no", "--output", trained),
+        "Is a directory": ("evaluate", tmp_path, "--output", trained),
+        "is no text": ("evaluate", trained / "stress.png", "--output", trained),
+        "File exists": ("train", data, "--output", data, *few),
+        "give at least size 2": (
+            "train",
+            data,
+            "--output",
+            cut / "x",
+            "--size",
+            1,
+            *few,
+        ),
+        "2^40 leaves": (*("train", data, "--output", cut / "y"), *deep, *few),
     }
     for words, mistake in mistakes.items():
         assert run(*mistake) == 1

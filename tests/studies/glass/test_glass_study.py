@@ -5,10 +5,11 @@ from pathlib import Path
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
-from jaxmat import JaxmatError, atoms, mandel
+from jaxmat import JaxmatError, atoms, io, mandel
 from jaxmat.materials import follow
 from jaxmat.studies import glass
 
@@ -238,3 +239,94 @@ def test_runs_are_kept_whole_and_found_by_kind(tmp_path):
             glass.load_boxes(tmp_path / f"{name}.npz")
     with pytest.raises(JaxmatError, match="does not exist"):
         glass.load_boxes(tmp_path / "none.npz")
+
+
+def some_runs(count=2):
+    one = np.zeros(count, int)
+    return glass.Runs(np.zeros((count, 6, 3)), np.ones((count, 6, 3)), *[one] * 5)
+
+
+def test_runs_of_no_kind_are_told_which_kinds_there_are():
+    with pytest.raises(JaxmatError, match="'cycle'; choose one of 'random', 'cyclic'"):
+        some_runs().of("cycle")
+
+
+UNFIT_RUNS = {
+    r"sig \(1, 6, 3\)": {"sig": np.ones((1, 6, 3))},
+    r"sig \(2, 5, 3\)": {"sig": np.ones((2, 5, 3))},
+    r"eps \(2, 6\)": {"eps": np.zeros((2, 6))},
+    r"solid \(3,\)": {"solid": np.zeros(3, int)},
+    r"events \(\)": {"events": np.array(0)},
+}
+
+
+@pytest.mark.parametrize(("words", "wrong"), UNFIT_RUNS.items(), ids=UNFIT_RUNS)
+def test_runs_whose_arrays_differ_are_neither_written_nor_read(tmp_path, words, wrong):
+    runs, path = some_runs()._replace(**wrong), tmp_path / "runs.h5"
+    with pytest.raises(JaxmatError, match=f"`runs` has .* {words}.* give eps and sig"):
+        glass.write_runs(path, runs)
+    assert not path.exists()
+    io.write_hdf5(path, {k: io.Quantity(v, "") for k, v in runs._asdict().items()})
+    with pytest.raises(JaxmatError, match=f"runs.h5` has .* {words}"):
+        glass.read_runs(path)
+
+
+def test_boxes_that_do_not_belong_in_one_file_are_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
+    one, path = glass.load_boxes(DATA)[0], tmp_path / "boxes.npz"
+    few = atoms.Atoms(one.positions[:5], one.box, one.species[:5])
+    pair = jax.tree.map(lambda x: jnp.stack([x, x]), one)
+    for words, wrong in {
+        "or empty; give a list": [],
+        "is one `Atoms`": one,
+        r"\(120, 2\) and \(5, 2\); give boxes of as many atoms": [one, few],
+        r"no boxes of atoms, but positions \(1, 2, 120, 2\)": [pair],
+    }.items():
+        with pytest.raises(JaxmatError, match=words):
+            glass.save_boxes(path, wrong)
+    assert not path.exists()
+
+
+BOXES = {
+    "positions": np.zeros((2, 5, 2)),
+    "box": np.zeros((2, 2, 2)),
+    "species": np.zeros((2, 5), int),
+}
+
+UNFIT_BOXES = {
+    r"box \(3, 2, 2\)": {"box": np.zeros((3, 2, 2))},
+    r"box \(2, 3, 3\)": {"box": np.zeros((2, 3, 3))},
+    r"species \(2, 4\)": {"species": np.zeros((2, 4), int)},
+    r"species \(2, 5\) float64": {"species": np.zeros((2, 5))},
+    r"positions \(\)": {"positions": np.array(3.0)},
+    r"positions \(0, 5, 2\)": {k: v[:0] for k, v in BOXES.items()},
+}
+
+
+@pytest.mark.parametrize(("words", "wrong"), UNFIT_BOXES.items(), ids=UNFIT_BOXES)
+def test_arrays_that_are_no_boxes_are_not_loaded(tmp_path, words, wrong):
+    path = tmp_path / "boxes.npz"
+    np.savez(path, **BOXES)
+    assert len(glass.load_boxes(path)) == 2
+    np.savez(path, **(BOXES | wrong))
+    with pytest.raises(JaxmatError, match=f"holds no boxes of atoms, but .*{words}"):
+        glass.load_boxes(path)
+
+
+def test_a_file_of_boxes_that_is_damaged_or_another_is_one_sentence(tmp_path):
+    path = tmp_path / "boxes.npz"
+    np.savez(path, **BOXES)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 10):
+        path.write_bytes(whole[:length])
+        with pytest.raises(JaxmatError, match="holds no boxes"):
+            glass.load_boxes(path)
+    # Flags and versions in the archive's directory: encrypted, of a newer program.
+    start = whole.index(b"PK\x01\x02")
+    for place in (start + 6, start + 8, start + 10):
+        path.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        with pytest.raises(JaxmatError, match="holds no boxes"):
+            glass.load_boxes(path)
+    np.save(tmp_path / "one.npy", BOXES["box"])
+    with pytest.raises(JaxmatError, match=r"one\.npy` holds no boxes"):
+        glass.load_boxes(tmp_path / "one.npy")
