@@ -283,8 +283,23 @@ def test_bad_boxes_are_refused():
         cells.atomistic_cell(SHORT, [one, other])
     with pytest.raises(JaxmatError, match="less than twice the cutoff"):
         cells.atomistic_cell(atoms.kob_andersen(), one)
+    with pytest.raises(JaxmatError, match="no configurations"):
+        cells.atomistic_cell(SHORT, [])
+    single = jax.tree.map(
+        lambda x: x.astype(jnp.float32) if x.dtype == float else x, one
+    )
+    with pytest.raises(JaxmatError, match="float32, float32, float64; give all in one"):
+        cells.atomistic_cell(SHORT, single)
     with pytest.raises(JaxmatError, match="stress_unit"):
         cells.atomistic_cell(SHORT, one, stress_unit=0.0)
     kinked = atoms.wca(ONE, 1.2 * ONE)
     with pytest.raises(JaxmatError, match="relax"):
         atoms.relax(kinked, one, max_steps=3)
+
+
+def test_a_body_turned_inside_out_has_no_stress():
+    """Its stretch is that of the body as it was, and so would be the answer."""
+    cell = small_cell()
+    mirror = jnp.diag(jnp.array([-1.0, 1.0, 1.0]))
+    P, _ = cell.update(mirror, cell.init_state(), SECOND)
+    assert jnp.isnan(P).all()

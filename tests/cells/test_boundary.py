@@ -153,6 +153,30 @@ def test_a_missing_law_is_told(small, silicon):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (
+            lambda m: (m.grain + 1, m.phase),
+            "`grain` runs from 1 to . but `orientation`",
+        ),
+        (lambda m: (m.grain, m.phase - 1), "`phase` runs from -1 to -1 but `laws`"),
+        (
+            lambda m: (m.grain, m.phase[1:]),
+            "`phase` has shape .* whole number for every",
+        ),
+        (lambda m: (m.grain, 1.0 * m.phase), "`phase` .* holds float64 on a grid"),
+    ],
+)
+def test_maps_that_are_not_numbered_from_zero_are_refused(
+    small, silicon, change, words
+):
+    """A gather would take the nearest number there is, and answer."""
+    wrong = eqx.tree_at(lambda m: (m.grain, m.phase), small, change(small))
+    with pytest.raises(JaxmatError, match=words):
+        cells.grid_cell(wrong, silicon)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
         (lambda c: c.at[0, 1].add(10.0), "not finite and symmetric"),
         (lambda c: c.at[0, 0].set(jnp.nan), "not finite and symmetric"),
         (lambda c: -c, "has the eigenvalue"),

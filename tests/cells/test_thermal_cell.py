@@ -399,6 +399,8 @@ def test_mistakes_are_told():
         cells.thermal_cell(SHORT, one, temperature=0.1, derivative="unrolled")
     with pytest.raises(JaxmatError, match="there are 1 masses for 2 species"):
         cells.thermal_cell(SHORT, one, temperature=0.1, masses=[1.0])
+    with pytest.raises(JaxmatError, match=r"`equilibration` is 1e\+08, 2e\+10 steps"):
+        cells.thermal_cell(SHORT, one, temperature=0.1, equilibration=1e8)
     too_long = {"time_step": 0.5, "equilibration": 400.0}
     with pytest.raises(JaxmatError, match="blew up at `time_step`"):
         cells.thermal_cell(SHORT, one, temperature=0.1, **too_long)

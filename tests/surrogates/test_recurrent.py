@@ -17,7 +17,7 @@ STRAINS = jnp.asarray(0.01 * np.cumsum(np.random.default_rng(0).normal(size=(6, 
 
 def network(memory="gru", **options):
     scales = {"strain_scale": 0.02, "stress_scale": 0.05}
-    return recurrent(memory, 3, 8, **scales, key=jax.random.key(0), **options)
+    return recurrent(memory, 3, 8, key=jax.random.key(0), **(scales | options))
 
 
 @pytest.mark.parametrize("memory", ["gru", "lstm"])
@@ -69,5 +69,7 @@ def test_drive_and_derivatives_go_through_it():
 def test_networks_that_cannot_be_are_refused():
     with pytest.raises(JaxmatError, match="choose one of 'gru', 'lstm'"):
         network("elman")
+    with pytest.raises(JaxmatError, match="`stress_scale` holds nan"):
+        network(stress_scale=float("nan"))
     with pytest.raises(JaxmatError, match=r"`dropout` is 1.0"):
         network(dropout=1.0)

@@ -53,13 +53,6 @@ def test_files_that_hold_something_else_are_refused(tmp_path, text, words):
         read_paths(tmp_path / "wrong.data")
 
 
-def test_an_error_over_other_paths_is_refused():
-    with pytest.raises(
-        JaxmatError, match=r"has shape \(1, 4, 3\) and `sig` \(2, 4, 3\)"
-    ):
-        error_in_mpa(np.zeros((1, 4, 3)), np.zeros((2, 4, 3)))
-
-
 def test_paths_are_written_whole_or_not_at_all(tmp_path):
     paths = Paths(np.zeros((1, 2, 3)), np.full((1, 2, 3), np.nan))
     with pytest.raises(JaxmatError, match="`sig` of the given paths is not finite"):

@@ -214,6 +214,14 @@ def test_the_nearest_history_is_the_path_itself_where_it_is_known():
     )
 
 
+def test_a_history_that_cannot_be_compared_is_refused():
+    eps, sig = np.zeros((2, 2, 4, 3))
+    with pytest.raises(JaxmatError, match="not finite"):
+        glass.nearest_history(eps, sig, np.full((1, 4, 3), np.nan))
+    with pytest.raises(JaxmatError, match="paths of as many steps"):
+        glass.nearest_history(eps[:0], sig[:0], eps)
+
+
 def test_runs_are_kept_whole_and_found_by_kind(tmp_path):
     kind, number = np.array([1, 0, 1, 0]), np.array([1, 0, 0, 3])
     eps = np.arange(4)[:, None, None] * np.ones((4, 6, 3))
