@@ -36,12 +36,13 @@ class Atoms(eqx.Module):
 
     def __check_init__(self):
         fields = (self.positions, self.box, self.species)
-        if any(isinstance(x, list | tuple) for x in fields):
+        held = sum(hasattr(x, "dtype") for x in fields)
+        if held in (1, 2) or isinstance(self.positions, list | tuple):
             raise JaxmatError("`Atoms` takes arrays; make them with jnp.asarray.")
-        if not all(hasattr(x, "dtype") for x in fields):
+        if not held:
             return  # a tree of something else than numbers
-        shape, d = self.positions.shape, self.positions.shape[-1]
-        if d not in (2, 3) or self.box.shape[-2:] != (d, d):
+        shape, d = self.positions.shape, (0, *self.positions.shape)[-1]
+        if d not in (2, 3) or len(shape) < 2 or self.box.shape[-2:] != (d, d):
             raise JaxmatError(
                 f"`positions` has shape {shape} and `box` {self.box.shape}; give "
                 "(atoms, d) and (d, d) with d = 2 or 3."

@@ -351,7 +351,10 @@ def _load(path: Path, identity: dict, motion: Motion) -> tuple[Motion, int]:
         )
         key = jax.random.wrap_key_data(jnp.asarray(stored["chance"]))
         velocities, done = jnp.asarray(stored["velocities"]), int(stored["done"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, EOFError),
+        zipfile.BadZipFile,
+    ) as error:
         raise JaxmatError(
             f"`{path.name}` is not a whole file of a quench; delete it to start again."
         ) from error

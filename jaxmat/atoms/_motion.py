@@ -79,11 +79,13 @@ def set_in_motion(
     else:
         check_positive("masses", masses)
         species = atoms.species
-        if not isinstance(species, Tracer) and len(masses) <= np.max(species):
-            raise JaxmatError(
-                f"there are {len(masses)} masses and {np.max(species) + 1} species; "
-                "give one mass for each species."
-            )
+        if not isinstance(species, Tracer):
+            kinds = int(np.max(species)) + 1
+            if len(masses) < kinds or kinds < len(masses) == atoms.num_atoms:
+                raise JaxmatError(
+                    f"there are {len(masses)} masses and {kinds} species; give one "
+                    "mass for each species."
+                )
         of_atoms = jnp.asarray(masses, dtype)[atoms.species]
     key, used = jax.random.split(key)
     noise = jax.random.normal(used, atoms.positions.shape, dtype)

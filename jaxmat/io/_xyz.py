@@ -125,8 +125,8 @@ def read_xyz(path: str | os.PathLike) -> Frames:
         Atoms of each frame, and the names of the species in order of appearance.
 
     Raises:
-        JaxmatError: if there is no such file, a frame was cut off or has no box, or
-            its columns are not as described.
+        JaxmatError: if there is no such file, a frame was cut off, has no box or is not
+            periodic, or its columns are not as described.
     """
     name = Path(path).name
     lines, k = decode(read_bytes(path)).splitlines(), 0
@@ -173,6 +173,12 @@ def _header(name: str, lines: list[str]) -> tuple[int, np.ndarray]:
         raise JaxmatError(
             f"`{name}` has a frame without a Lattice of nine numbers and a volume; "
             "periodic atoms need one."
+        )
+    periodic = re.search(r'(?<!\S)pbc="([^"]*)"', lines[1])
+    if periodic and "F" in periodic.group(1).upper():
+        raise JaxmatError(
+            f'`{name}` has pbc="{periodic.group(1)[:20]}"; atoms are periodic here, '
+            'give a box wide enough and pbc="T T T".'
         )
     return int(count), box
 

@@ -283,6 +283,14 @@ def test_lammps_files_that_contradict_themselves_are_refused(tmp_path, words, ch
         io.read_lammps(path)
 
 
+def test_a_file_that_is_not_periodic_is_not_read_as_if_it_were(tmp_path):
+    path = tmp_path / "a.xyz"
+    write_frame(path, tilted())
+    path.write_text(path.read_text().replace('"T T T"', '"T T F"'))
+    with pytest.raises(JaxmatError, match='has pbc="T T F"; atoms are periodic here'):
+        io.read_xyz(path)
+
+
 XYZ_MISTAKES = {
     r"the text 'Si'; give .* such as \('Si',\)": ([tilted()], "Si"),
     "'A' names two species": ([tilted()], ["A", "A"]),

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from jaxmat import cells
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive
 from jaxmat.cells import GridCell
 from jaxmat.materials import PlaneStress, follow
 from jaxmat.microstructure import Grid, Microstructure
@@ -40,8 +40,11 @@ def composite_cell(
         A material of three strain components, with the history of every pixel.
 
     Raises:
-        JaxmatError: if the fibres find no place.
+        JaxmatError: if the fibres find no place, or a number is not positive.
     """
+    numbers = {"pixels": pixels, "fibres": fibres, "fraction": fraction}
+    for name, number in numbers.items():
+        check_positive(name, number)
     radius = np.sqrt(fraction / (fibres * np.pi))
     centres = _places(seed, fibres, radius)
     phase = jnp.asarray(_inside(centres, radius, pixels), jnp.int32)

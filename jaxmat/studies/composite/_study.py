@@ -186,7 +186,7 @@ def read_model(folder: str | os.PathLike) -> tuple[AbstractMaterial, dict[str, A
     try:
         with path.open("rb") as file:
             head = json.loads(file.readline())
-            model = Model(**head["model"])
+            model, _ = Model(**head["model"]), Split(*head["split"])
             blank = build(model, head["stress_scale"], key=jax.random.key(0))
             return eqx.tree_deserialise_leaves(file, blank), head
     except OSError as error:

@@ -102,12 +102,18 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
         parts: of how many.
 
     Raises:
-        JaxmatError: if there is no such share.
+        JaxmatError: if there is no such share, or the folder cannot be made.
     """
     if not 0 <= part < parts:
         raise JaxmatError(f"there is no part {part} of {parts}; number them from 0.")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JaxmatError(
+            f"cannot use `{folder}` for runs: {error.strerror}; give a folder that you "
+            "may write to."
+        ) from error
     for k in range(part, SOLIDS, parts):
         path = folder / f"solid-{k}.npz"
         if not path.exists():

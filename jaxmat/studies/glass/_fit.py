@@ -14,6 +14,7 @@ References:
 """
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -114,9 +115,8 @@ def fit_network(
     def loss(flat, residual):
         return float(residual @ residual + np.sum(((flat - start) / PRIOR) ** 2))
 
-    arrays = eqx.filter(network, eqx.is_inexact_array)
     given = {
-        "network": np.asarray(ravel_pytree(arrays)[0]),
+        **_identity(network),
         "eps": np.asarray(eps),
         "sig": np.asarray(sig),
         "images": np.asarray(images),
@@ -156,7 +156,21 @@ def fit_network(
     return Solution(rebuild(jnp.asarray(state.flat)), trace)
 
 
+def _identity(network: PRNN) -> dict[str, np.ndarray]:
+    """What a network is: its kinds of points, all its numbers, what it begins with."""
+    numbers = eqx.filter((network, network.init_state()), eqx.is_inexact_array)
+    kinds = re.sub(r" at 0x[0-9a-f]+", "", repr(network))  # places in memory
+    return {
+        "kinds": np.asarray(kinds),
+        "network": np.asarray(ravel_pytree(numbers)[0]),
+    }
+
+
 def _check_paths(network: PRNN, eps: np.ndarray, sig: np.ndarray) -> None:
+    if not isinstance(network, PRNN):
+        raise JaxmatError(
+            f"`network` is of type {type(network).__name__}; give a cells.PRNN."
+        )
     size = network.num_strains
     if eps.ndim != 3 or eps.shape[-1] != size or sig.shape != eps.shape or not eps.size:
         raise JaxmatError(

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxmat import atoms
+from jaxmat._check import check_positive
 from jaxmat.atoms import Atoms, LennardJones
 from jaxmat.microstructure import random_seeds
 
@@ -60,7 +61,11 @@ def make_cells(seed: int, count: int, *, num_atoms: int = 120) -> list[Atoms]:
 
     Returns:
         Boxes of different structure whose atoms are in the same order.
+
+    Raises:
+        JaxmatError: if there are fewer boxes than one or atoms than two.
     """
+    check_positive("count", count)
     law, how = bonds(), recipe(num_atoms)
     keys = jax.random.split(jax.random.key(seed), count)
     make = eqx.filter_jit(eqx.filter_vmap(lambda key: atoms.quench(law, key, how)))

@@ -152,7 +152,7 @@ def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
     assert np.std(predicted - sig) < 0.05 * np.std(sig)
     fewer = glass.plastic_network(counts=(1, 1), key=jax.random.key(0))
     for name, wrong in {
-        "network": (fewer, eps, sig),
+        "kinds` and `network": (fewer, eps, sig),
         "eps": (start, eps[::-1], sig),
         "eps` and `sig": (start, eps[:1], sig[:1]),
     }.items():
@@ -212,6 +212,24 @@ def test_the_nearest_history_is_the_path_itself_where_it_is_known():
     np.testing.assert_array_equal(
         glass.nearest_history(eps, sig, mixed)[0, :30], sig[0, :30]
     )
+
+
+def test_a_training_is_not_gone_on_with_for_other_boxes(tmp_path):
+    """Boxes are constants of the laws: the weights alone do not tell them apart."""
+    eps = glass.monotonic_paths()[:1, :2]
+    boxes = glass.make_cells(0, 2, num_atoms=60)
+
+    def fit(boxes):
+        network = glass.box_network(boxes, counts=(1, 1), key=jax.random.key(0))
+        sig = 50.0 * eps
+        path = tmp_path / "training.npz"
+        glass.fit_network(
+            network, eps, sig, max_walks=2, checkpoint=path, progress=False
+        )
+
+    fit(boxes)
+    with pytest.raises(JaxmatError, match="with other `network`; give"):
+        fit(boxes[::-1])
 
 
 def test_a_history_that_cannot_be_compared_is_refused():
