@@ -80,7 +80,7 @@ def set_in_motion(
         check_positive("masses", masses)
         species = atoms.species
         if not isinstance(species, Tracer):
-            kinds = int(np.max(species)) + 1
+            kinds = int(np.asarray(species).max()) + 1
             if len(masses) < kinds or kinds < len(masses) == atoms.num_atoms:
                 raise JaxmatError(
                     f"there are {len(masses)} masses and {kinds} species; give one "

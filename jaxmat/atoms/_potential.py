@@ -114,14 +114,17 @@ def check_covers(law: AbstractPotential, atoms: Atoms) -> None:
                 f"species run from {species.min()} to {species.max()} but the "
                 f"potential has {law.num_species}; number them from 0."
             )
-    if isinstance(atoms.box, Tracer) or isinstance(law.cutoff, Tracer):
+    with jax.ensure_compile_time_eval():  # constants of a trace are known as well
+        boxes = jnp.reshape(atoms.box, (-1, *atoms.box.shape[-2:]))
+        width = jnp.min(jax.vmap(perpendicular_widths)(boxes))
+        wanted = 2 * law.cutoff
+    if isinstance(width, Tracer) or isinstance(wanted, Tracer):
         return
-    boxes = jnp.reshape(atoms.box, (-1, *atoms.box.shape[-2:]))
-    width = float(jnp.min(jax.vmap(perpendicular_widths)(boxes)))
-    if not width >= 2 * float(law.cutoff):
+    width, wanted = float(width), float(wanted)
+    if not width >= wanted:
         raise JaxmatError(
-            f"the box is {width:.4g} wide, less than twice the cutoff, "
-            f"{2 * float(law.cutoff):.4g}; repeat it, or take a shorter cutoff."
+            f"the box is {width:.4g} wide, less than twice the cutoff, {wanted:.4g}; "
+            "repeat it, or take a shorter cutoff."
         )
 
 

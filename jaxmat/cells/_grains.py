@@ -208,7 +208,8 @@ def _check_numbering(name, numbers: Array, grid: Grid, given: str, rows: int) ->
         )
     if isinstance(numbers, Tracer):
         return
-    least, most = int(np.min(numbers)), int(np.max(numbers))
+    known = np.asarray(numbers)
+    least, most = known.min(), known.max()
     if least < 0 or most >= rows:
         raise JaxmatError(
             f"`{name}` runs from {least} to {most} but `{given}` has {rows}; number "
