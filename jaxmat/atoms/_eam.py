@@ -119,7 +119,7 @@ def read_setfl(path: str | Path) -> EAM:
         text = path.read_text(encoding="utf-8", errors="replace")
     except (OSError, ValueError) as error:
         raise JaxmatError(f"cannot read {path}: {error}.") from error
-    lines, words = text.splitlines(), iter(())
+    lines, words, ended = text.splitlines(), iter(()), text[-1:].isspace()
     try:
         names, words = tuple(lines[3].split()[1:]), iter(" ".join(lines[4:]).split())
         count = int(lines[3].split()[0])
@@ -143,9 +143,7 @@ def read_setfl(path: str | Path) -> EAM:
     except (StopIteration, RuntimeError, IndexError):
         raise JaxmatError(CUT_OFF.format(path=path)) from None
     except ValueError as error:
-        if (
-            text and not text[-1].isspace() and next(words, None) is None
-        ):  # in the middle of a number
+        if not ended and next(words, None) is None:  # in the middle of a number
             raise JaxmatError(CUT_OFF.format(path=path)) from None
         raise JaxmatError(
             f"{path} is no setfl file ({error}); give a potential in DYNAMO's "
@@ -156,7 +154,7 @@ def read_setfl(path: str | Path) -> EAM:
             f"{path} names {len(names)} elements but says {count}; correct line 4."
         )
     *_, last_but_one, last = text.split()
-    if not text[-1].isspace() and len(last) < len(last_but_one):
+    if not ended and len(last) < len(last_but_one):
         raise JaxmatError(
             f"{path} ends with {last!r}, which may be half a number; get it again, or "
             "end its last line if it is whole."

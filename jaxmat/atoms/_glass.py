@@ -91,7 +91,9 @@ class Quench:
     def __post_init__(self):
         for name in ("density", "hot", "rate", "cold", "melting", "dt", "friction"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and 0 < value < math.inf):
+            if not (
+                isinstance(value, int | float | np.number) and 0 < value < math.inf
+            ):
                 raise JaxmatError(f"`{name}` is {value}; a quench takes positive ones.")
         if self.cold >= self.hot:
             raise JaxmatError(

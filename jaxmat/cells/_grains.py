@@ -22,7 +22,7 @@ from jaxmat.cells._media import (
     virgin,
 )
 from jaxmat.materials import AbstractMaterial, stiffness_of
-from jaxmat.microstructure import Grid, Microstructure
+from jaxmat.microstructure import Grid, Microstructure, check_indices
 
 
 class Sites(eqx.Module):
@@ -56,8 +56,7 @@ class Grains(AbstractMedium):
             linear is asked in every voxel.
 
     Raises:
-        JaxmatError: if there is no law, or grains and phases are not numbers from 0 in
-            every voxel, with an orientation and a law for each.
+        JaxmatError: as `microstructure.check_indices`, or if a phase has no law.
     """
 
     microstructure: Microstructure
@@ -65,12 +64,14 @@ class Grains(AbstractMedium):
     sites: Sites | None = None
 
     def __check_init__(self):
-        if not self.laws:
-            raise JaxmatError("`laws` is empty; give one law per phase.")
-        maps = self.microstructure
-        for name, given in (("grain", "orientation"), ("phase", "laws")):
-            rows = len(self.laws if given == "laws" else maps.orientation)
-            _check_numbering(name, getattr(maps, name), self.grid, given, rows)
+        check_indices(self.microstructure)
+        phase, num = self.microstructure.phase, len(self.laws)
+        phases = 1 if isinstance(phase, Tracer) else int(np.asarray(phase).max()) + 1
+        if phases > num:
+            raise JaxmatError(
+                f"the microstructure has {phases} phases but `laws` {num}; give one "
+                "law per phase."
+            )
 
     @property
     def grid(self) -> Grid:
@@ -198,23 +199,6 @@ class Grains(AbstractMedium):
         count = jnp.zeros(size, self.microstructure.orientation.dtype)
         count = count.at[site.ravel()].add(1.0)
         return count.reshape(len(self.laws), grains) / self.grid.size
-
-
-def _check_numbering(name, numbers: Array, grid: Grid, given: str, rows: int) -> None:
-    if numbers.shape != grid.shape or not jnp.issubdtype(numbers.dtype, jnp.integer):
-        raise JaxmatError(
-            f"`{name}` has shape {numbers.shape} and holds {numbers.dtype} on a grid "
-            f"of {grid.shape}; give a whole number for every voxel."
-        )
-    if isinstance(numbers, Tracer):
-        return
-    known = np.asarray(numbers)
-    least, most = known.min(), known.max()
-    if least < 0 or most >= rows:
-        raise JaxmatError(
-            f"`{name}` runs from {least} to {most} but `{given}` has {rows}; number "
-            "from 0, and give one for each."
-        )
 
 
 def grains(

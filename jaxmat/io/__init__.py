@@ -3,6 +3,7 @@
 from jaxmat.io._ang import write_ang as write_ang
 from jaxmat.io._atomic import atomic_path as atomic_path
 from jaxmat.io._atomic import check_writable as check_writable
+from jaxmat.io._atomic import make_folder as make_folder
 from jaxmat.io._ctf import write_ctf as write_ctf
 from jaxmat.io._h5 import opened_hdf5 as opened_hdf5
 from jaxmat.io._hdf5 import Quantity as Quantity

@@ -51,6 +51,25 @@ def check_writable(path: str | os.PathLike) -> None:
     _beside(Path(path)).unlink()
 
 
+def make_folder(path: str | os.PathLike) -> Path:
+    """A folder and those it lies in, made if they are not there.
+
+    Returns:
+        The path of the folder.
+
+    Raises:
+        JaxmatError: if `path` is a file, or cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JaxmatError(
+            f"cannot use `{os.fspath(path)}` as a folder: {error.strerror}; choose one "
+            "that you may write to."
+        ) from error
+    return Path(path)
+
+
 def _beside(target: Path) -> Path:
     """An empty file in the folder of the target."""
     if target.is_dir():

@@ -46,6 +46,7 @@ from jaxmat.microstructure._tessellation import voronoi as voronoi
 from jaxmat.microstructure._texture import fibre_texture as fibre_texture
 from jaxmat.microstructure._texture import map_texture as map_texture
 from jaxmat.microstructure._texture import uniform_texture as uniform_texture
+from jaxmat.microstructure._validate import check_indices as check_indices
 from jaxmat.microstructure._validate import (
     check_microstructure as check_microstructure,
 )

@@ -5,6 +5,7 @@ the border; the numerical functions behind it trust them.
 """
 
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array
 
 from jaxmat._check import JaxmatError
@@ -27,19 +28,33 @@ def check_microstructure(microstructure: Microstructure) -> Microstructure:
             grain index has no orientation, a phase index is negative, or an
             orientation is not a unit quaternion.
     """
-    grid = microstructure.grid
-    grain = _integer_map("grain", microstructure.grain, grid)
-    phase = _integer_map("phase", microstructure.phase, grid)
     orientation = np.asarray(microstructure.orientation)
     if orientation.ndim != 2 or orientation.shape[-1] != 4:
         raise JaxmatError(
             f"`orientation` has shape {orientation.shape}, expected (grains, 4): one "
             "quaternion (w, x, y, z) per grain."
         )
-    _check_range("grain", grain, 0, len(orientation) - 1, "one row of `orientation`")
-    _check_range("phase", phase, 0, None, "a phase index (clean unindexed points)")
+    check_indices(microstructure)
     _check_unit("orientation", orientation)
     return microstructure
+
+
+def check_indices(microstructure: Microstructure) -> None:
+    """Raise unless every voxel has a grain and a phase; traced values are not seen.
+
+    Raises:
+        JaxmatError: if a map has not the grid's shape or is not made of integers, a
+            grain index has no orientation, or a phase index is negative.
+    """
+    last = len(microstructure.orientation) - 1
+    for name, highest, what in (
+        ("grain", last, "one row of `orientation`"),
+        ("phase", None, "a phase index (clean unindexed points)"),
+    ):
+        indices = getattr(microstructure, name)
+        _check_map(name, indices, microstructure.grid)
+        if not isinstance(indices, Tracer):
+            _check_range(name, np.asarray(indices), 0, highest, what)
 
 
 def check_orientation_map(orientation_map: OrientationMap) -> OrientationMap:
@@ -58,7 +73,8 @@ def check_orientation_map(orientation_map: OrientationMap) -> OrientationMap:
             `phases`, or the quaternion of an indexed point is not of unit length.
     """
     grid = orientation_map.grid
-    phase = _integer_map("phase", orientation_map.phase, grid)
+    _check_map("phase", orientation_map.phase, grid)
+    phase = np.asarray(orientation_map.phase)
     quaternion = np.asarray(orientation_map.quaternion)
     confidence = np.asarray(orientation_map.confidence)
     if quaternion.shape != (*grid.shape, 4):
@@ -77,9 +93,8 @@ def check_orientation_map(orientation_map: OrientationMap) -> OrientationMap:
     return orientation_map
 
 
-def _integer_map(name: str, array: Array, grid: Grid) -> np.ndarray:
-    """The map as NumPy array, if it is made of integers and fits the grid."""
-    values = np.asarray(array)
+def _check_map(name: str, values: Array | np.ndarray, grid: Grid) -> None:
+    """Raise unless the map is made of integers and fits the grid."""
     if values.shape != grid.shape:
         raise JaxmatError(
             f"`{name}` has shape {values.shape}, expected the grid's {grid.shape}; "
@@ -90,7 +105,6 @@ def _integer_map(name: str, array: Array, grid: Grid) -> np.ndarray:
             f"`{name}` has dtype {values.dtype}, expected integers; cast indices with "
             ".astype(int)."
         )
-    return values
 
 
 def _check_range(

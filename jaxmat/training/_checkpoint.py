@@ -12,7 +12,6 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -22,6 +21,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from jaxmat._check import JaxmatError
+from jaxmat.io import make_folder
 from jaxmat.training._layout import is_key
 from jaxmat.training._record import Record
 from jaxmat.training._step import State
@@ -72,15 +72,8 @@ class Checkpoints:
 
         self._kinds = ocp.args
         self._identity = _identity(first, key) | {"given": dict(given)}
-        try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise JaxmatError(
-                f"cannot use `{folder}` for checkpoints: {error.strerror}; choose a "
-                "folder that you may write to."
-            ) from error
         self._manager = ocp.CheckpointManager(
-            Path(folder).absolute(),
+            make_folder(folder).absolute(),
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=1,
                 enable_async_checkpointing=False,

@@ -471,9 +471,7 @@ def test_grains_of_one_law_turn_with_it(small):
             (PlaneStress(EPOXY), GLASS),
             plane="stress",
         ),
-        "`phase` runs from 0 to 1 but `laws` has 1": lambda: cells.grid_cell(
-            fibre(4), EPOXY
-        ),
+        "2 phases but `laws` 1": lambda: cells.grid_cell(fibre(4), EPOXY),
         "has a history": lambda: cells.grid_cell(fibre(4), (EPOXY, GLASS)).update(
             jnp.zeros(6), None, ONE
         ),

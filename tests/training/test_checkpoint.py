@@ -337,5 +337,5 @@ def test_a_checkpoint_that_is_damaged_is_named(tmp_path):
 
 def test_a_file_is_no_folder_for_checkpoints(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(JaxmatError, match=r"cannot use `.*run` for checkpoints"):
+    with pytest.raises(JaxmatError, match=r"cannot use `.*run` as a folder"):
         fit(tmp_path / "run")

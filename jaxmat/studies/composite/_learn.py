@@ -58,7 +58,7 @@ def fit_paths(
         JaxmatError: as `fit_material`.
     """
     build_key, *_ = jax.random.split(key, 3)
-    material = build(model, float(np.std(paths.sig)), key=build_key)
+    material = build(model, _spread(paths), key=build_key)
     return fit_material(
         material,
         paths,
@@ -102,15 +102,9 @@ def fit_material(
         JaxmatError: as `training.fit`, and where paths are not finite, do not match, or
             have the same stress everywhere.
     """
-    check_paths(paths, "training")
+    scale, num_paths = _spread(paths), len(paths.eps)
     check_paths(validation, "validation")
-    if not np.std(paths.sig):
-        raise JaxmatError(
-            "the stress of the training paths is the same everywhere; give paths to "
-            "learn from."
-        )
     _, batch_key, fit_key = jax.random.split(key, 3)
-    scale, num_paths = float(np.std(paths.sig)), len(paths.eps)
     batch = min(BATCH, num_paths)
     epochs = -(-num_steps // (num_paths // batch))
     batches = training.Batches(paths, batch, epochs, batch_key)
@@ -132,6 +126,17 @@ def fit_material(
         every=max(1, len(batches) // REVIEWS),
         progress=progress,
     )
+
+
+def _spread(paths: Paths) -> float:
+    """Standard deviation of the stress to learn from, GPa."""
+    check_paths(paths, "training")
+    if not (spread := float(np.std(paths.sig))):
+        raise JaxmatError(
+            "the stress of the training paths is the same everywhere; give paths to "
+            "learn from."
+        )
+    return spread
 
 
 class _Loss:

@@ -76,8 +76,8 @@ def solve_paths(cell: GridCell, eps: Strains, *, progress: bool = True) -> Paths
     """
     if not np.size(eps) or not np.isfinite(eps).all():
         raise JaxmatError(
-            f"`eps` has shape {np.shape(eps)}, or NaN; give finite strains, at least "
-            "one path of them."
+            f"`eps` of shape {np.shape(eps)} is empty or not finite; give the strains "
+            "of at least one path."
         )
     sig = []
     for k, path in enumerate(tqdm(eps, "full solutions", disable=not progress)):

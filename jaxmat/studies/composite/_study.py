@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxmat._check import JaxmatError
-from jaxmat.io import atomic_path
+from jaxmat.io import atomic_path, make_folder
 from jaxmat.materials import AbstractMaterial
 from jaxmat.studies.composite._data import Paths, error_in_mpa, in_mpa, read_paths
 from jaxmat.studies.composite._learn import error_on, fit_paths, predict
@@ -92,14 +92,7 @@ def train(
     """
     paths = read_paths(data)
     training, validation, test = split.apply(paths)
-    target = Path(folder)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JaxmatError(
-            f"cannot use `{folder}` for a model: {error.strerror}; give a folder that "
-            "you may write to."
-        ) from error
+    target = make_folder(folder)
     head = {
         "model": dataclasses.asdict(model),
         "split": list(split),

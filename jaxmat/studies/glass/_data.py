@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 
 from jaxmat._check import JaxmatError, check_option
 from jaxmat.atoms import Atoms
-from jaxmat.io import Quantity, atomic_path, read_hdf5, write_hdf5
+from jaxmat.io import Quantity, atomic_path, make_folder, read_hdf5, write_hdf5
 from jaxmat.studies.glass._loads import cyclic_paths, monotonic_paths, random_paths
 from jaxmat.studies.glass._reference import Response, load_solid
 from jaxmat.studies.glass._solids import bonds, make_solid
@@ -106,14 +106,7 @@ def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> No
     """
     if not 0 <= part < parts:
         raise JaxmatError(f"there is no part {part} of {parts}; number them from 0.")
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise JaxmatError(
-            f"cannot use `{folder}` for runs: {error.strerror}; give a folder that you "
-            "may write to."
-        ) from error
+    folder = make_folder(folder)
     for k in range(part, SOLIDS, parts):
         path = folder / f"solid-{k}.npz"
         if not path.exists():
