@@ -29,7 +29,7 @@ from jaxmat.atoms._potential import (
 )
 from jaxmat.atoms._relax import bounds_for
 from jaxmat.atoms._space import inverse
-from jaxmat.atoms._validate import check_fits
+from jaxmat.atoms._validate import check_at_rest, check_fits
 from jaxmat.solve import Info, conjugate_gradient, in_turn, lbfgs
 
 DENSE = 1800
@@ -338,11 +338,14 @@ def elastic_moduli(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d d 
         Moduli in the potential's energy per volume.
 
     Raises:
-        JaxmatError: as `energy`.
+        JaxmatError: as `energy`, or if a force would move an atom by a thousandth of
+            its size; in a trace neither is seen.
 
     References:
         Lutsko (1989), J. Appl. Phys. 65, 2991-2997.
     """
+    check_covers(law, atoms)
+    check_at_rest(law, atoms)
     return _moduli(law, atoms, at_rest)
 
 
@@ -362,12 +365,12 @@ def born_moduli(law: AbstractPotential, atoms: Atoms) -> Float[Array, "d d d d"]
     References:
         Born & Huang (1954), Dynamical Theory of Crystal Lattices.
     """
+    check_covers(law, atoms)
     return _moduli(law, atoms, lambda _, atoms: atoms.positions)
 
 
 @full_precision
 def _moduli(law, atoms, follow):
-    check_covers(law, atoms)
     eye, V = jnp.eye(atoms.dimension, dtype=atoms.box.dtype), volume(atoms)
 
     def first_piola(F):

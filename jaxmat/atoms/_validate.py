@@ -1,5 +1,6 @@
 """Checks at the border, of concrete values."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +8,7 @@ from jax.core import Tracer
 
 from jaxmat._check import JaxmatError
 from jaxmat.atoms._atoms import Atoms
-from jaxmat.atoms._potential import AbstractPotential, check_covers
+from jaxmat.atoms._potential import AbstractPotential, check_covers, forces
 from jaxmat.atoms._space import minimum_image, separations
 
 
@@ -42,6 +43,30 @@ def check_finite(atoms: Atoms) -> None:
                 f"`{name}` holds NaN or infinity; give finite numbers, such as those "
                 "of the last configuration that had them."
             )
+
+
+def check_at_rest(law: AbstractPotential, atoms: Atoms) -> None:
+    """Raise if a force alone would move its atom by a thousandth of its size.
+
+    Far above what `relax` leaves, far below what heat or an affine strain of a glass
+    does. Says nothing of traced values.
+    """
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((law, atoms))):
+        return
+    force, stiffness = (float(x) for x in _largest_force(law, atoms))
+    if not force <= 1e-2 * float(jnp.min(law.core)) * stiffness:
+        raise JaxmatError(
+            f"the atoms are not at rest, one of them is pushed by {force:.3g}; bring "
+            "them to rest first (`relax`)."
+        )
+
+
+@eqx.filter_jit
+def _largest_force(law, atoms):
+    """And the mean stiffness of an atom, from one product with the Hessian."""
+    u = jax.random.normal(jax.random.key(0), atoms.positions.shape, atoms.box.dtype)
+    stiffness = jnp.sum(u * law.hessian_product(atoms, u)) / jnp.sum(u * u)
+    return jnp.max(jnp.abs(forces(law, atoms))), jnp.abs(stiffness)
 
 
 def _closest(law: AbstractPotential, atoms: Atoms) -> tuple[float, int, int]:

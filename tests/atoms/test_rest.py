@@ -231,6 +231,17 @@ def test_nothing_is_answered_where_an_energy_means_nothing(law, function):
         function(law, atoms.Atoms(a.positions, a.box, a.species.at[0].set(1)))
 
 
+def test_moduli_are_those_of_atoms_at_rest_only():
+    """Rounding of single precision is rest; displacements of 1 % of a size are not."""
+    a = small()
+    rounded = jnp.asarray(a.positions, jnp.float32).astype(a.positions.dtype)
+    atoms.elastic_moduli(LAW, atoms.Atoms(rounded, a.box, a.species))
+    u = 0.01 * jax.random.normal(jax.random.key(1), a.positions.shape)
+    stirred = atoms.Atoms(a.positions + u @ jnp.linalg.inv(a.box).T, a.box, a.species)
+    with pytest.raises(JaxmatError, match="not at rest, one of them is pushed by"):
+        atoms.elastic_moduli(LAW, stirred)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
