@@ -41,7 +41,7 @@ def radial_distribution(
 
     Raises:
         JaxmatError: if edges do not increase, the last is beyond half the smallest
-            perpendicular width, or there is no atom of a species.
+            perpendicular width, or there is no atom of a species or no pair.
     """
     n, d = atoms.positions.shape
     if jnp.ndim(edges) != 1 or len(edges) < 2 or _is_false(jnp.diff(edges) > 0):
@@ -57,6 +57,9 @@ def radial_distribution(
         return found
 
     counted, middle = chosen(of), chosen(around)
+    pairs = jnp.sum(middle) * jnp.sum(counted) - jnp.sum(middle & counted)
+    if _is_false(pairs > 0):
+        raise JaxmatError("there is one atom and no pair; give two or more.")
 
     def of_row(i):
         r = _distances(atoms, i)
@@ -67,7 +70,6 @@ def radial_distribution(
     rows = jax.lax.map(of_row, jnp.arange(n), batch_size=BLOCK)
     counts = jnp.sum(rows, axis=0)[1:-1]
     shells = jnp.diff(edges**d) * (4 * jnp.pi / 3 if d == 3 else jnp.pi)
-    pairs = jnp.sum(middle) * jnp.sum(counted) - jnp.sum(middle & counted)
     return counts * volume(atoms) / (pairs * shells)
 
 

@@ -34,7 +34,7 @@ def swap_species(
     Args:
         law: potential.
         key: random key.
-        atoms: configuration; one of a single species stays as it is.
+        atoms: configuration; one of a single species stays as it is, none accepted.
         temperature: as an energy.
         attempts: static.
         neighbours: see `AbstractPotential.energy`.
@@ -64,6 +64,7 @@ def swap_species(
         j = jnp.argmax(jnp.where(species != species[i], lots, -1.0))
         cost = law.exchange(now, i, j, neighbours)
         yes = cost <= temperature * jax.random.exponential(keys[2], (), cost.dtype)
+        yes &= species[i] != species[j]
         after = jnp.where(yes, exchanged(now, i, j).species, species)
         return after, accepted + yes
 

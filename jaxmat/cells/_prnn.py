@@ -104,7 +104,8 @@ def prnn(
     """A network of material points with random first weights, as a material.
 
     Every point first sees nearly the strain of the whole, and all count alike: an
-    untrained network is close to Voigt's average of its points.
+    untrained network is close to Voigt's average of its points, but for a "positive"
+    decoder, whose weights begin with noise (its stress is some 10 % too large).
 
     Args:
         laws: one law for each kind of point, of as many strain components as the

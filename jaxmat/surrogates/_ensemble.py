@@ -33,7 +33,7 @@ class Ensemble(eqx.Module):
 
     Raises:
         JaxmatError: if there are fewer, or they differ in more than the values of
-            their leaves.
+            their arrays.
     """
 
     members: Callable[[Image], Any]
@@ -43,9 +43,9 @@ class Ensemble(eqx.Module):
             raise JaxmatError(f"`members` has length {len(members)}; give at least 2.")
         arrays = [eqx.filter(member, eqx.is_array) for member in members]
         rest = eqx.filter(members[0], eqx.is_array, inverse=True)
-        shapes = [jax.tree.map(jnp.shape, tree) for tree in arrays]
-        for k, shape in enumerate(shapes):
-            if not eqx.tree_equal(shape, shapes[0]):
+        built = [jax.tree.map(_built, member) for member in members]
+        for k, one in enumerate(built):
+            if not eqx.tree_equal(one, built[0]):
                 raise JaxmatError(
                     f"member {k} of the ensemble is not built like member 0; give "
                     "networks of one architecture, with the same head."
@@ -72,6 +72,13 @@ class Ensemble(eqx.Module):
             answers = Gaussian(answers, jnp.zeros_like(answers))
         variance = jnp.mean(answers.std**2, 0) + jnp.var(answers.mean, 0)
         return Gaussian(jnp.mean(answers.mean, 0), jnp.sqrt(variance))
+
+
+def _built(leaf: Any) -> Any:
+    """What members have in common: of arrays all but values, of functions the type."""
+    if eqx.is_array(leaf):
+        return leaf.shape, leaf.dtype
+    return leaf if isinstance(leaf, bool | int | float | complex | str) else type(leaf)
 
 
 class Calibration(NamedTuple):

@@ -114,6 +114,7 @@ def recurrent(
     check_option("memory", memory, tuple(MEMORIES))
     if not 0 <= dropout < 1:
         raise JaxmatError(f"`dropout` is {dropout}; give a share from 0 to below 1.")
+    check_positive("num_strains", num_strains)
     check_positive("width", width)
     check_positive("strain_scale", strain_scale)
     check_positive("stress_scale", stress_scale)

@@ -72,6 +72,16 @@ def test_total_momentum_stays_zero(ensemble):
     np.testing.assert_allclose(momentum, 0.0, atol=1e-11)
 
 
+def test_two_atoms_have_the_freedom_of_one():
+    """The motion of their centre is none: 3 T / 2 is all of their kinetic energy."""
+    two = atoms.Atoms(
+        jnp.array([[0.0, 0, 0], [0.5, 0, 0]]), 9 * jnp.eye(3), jnp.zeros(2, int)
+    )
+    motion = atoms.set_in_motion(jax.random.key(0), two, 0.7)
+    energy = float(atoms.kinetic_energy(motion))
+    np.testing.assert_allclose(atoms.temperature(motion), 2 * energy / 3, rtol=1e-12)
+
+
 def test_velocities_have_the_temperature_asked_for():
     species = jnp.arange(108) % 2
     start = eqx.tree_at(lambda a: a.species, crystal(), species)

@@ -115,6 +115,15 @@ def test_modes_have_the_participation_of_their_shape():
             lambda a: atoms.radial_distribution(a, jnp.array([0.5, 1.0]), of=3),
             "no atom of species 3",
         ),
+        (
+            lambda a: atoms.radial_distribution(
+                atoms.Atoms(a.positions, a.box, a.species.at[0].set(1)),
+                jnp.array([0.5, 1.0]),
+                of=1,
+                around=1,
+            ),
+            "one atom and no pair",
+        ),
         (lambda a: atoms.structure_factor(a, jnp.array([[1, 0]])), "3 for each wave"),
         (lambda a: atoms.wave_numbers(a, jnp.array([[1, 0]])), "3 for each wave"),
         (lambda a: atoms.d2min(a, a, 0.0), "`cutoff` holds 0"),

@@ -86,6 +86,15 @@ def test_without_temperature_only_what_sets_energy_free_is_accepted():
     np.testing.assert_array_equal(down.species, same.species)
 
 
+def test_atoms_of_one_species_exchange_nothing():
+    a = rattled_lattice(d=2, per_side=8, density=1.0)
+    alike = atoms.Atoms(a.positions, a.box, jnp.zeros_like(a.species))
+    swap = eqx.filter_jit(atoms.swap_species)
+    same, accepted = swap(atoms.kob_andersen(), jax.random.key(1), alike, 1.0, 10)
+    assert int(accepted) == 0
+    np.testing.assert_array_equal(same.species, alike.species)
+
+
 def test_an_outdated_list_leaves_no_positions():
     a = rattled_lattice()
     law = atoms.wca(np.ones((2, 2)), np.ones((2, 2)))

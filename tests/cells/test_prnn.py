@@ -69,6 +69,15 @@ def test_one_point_that_sees_the_strain_itself_is_its_law(decoder):
     )
 
 
+def test_a_positive_decoder_sums_what_its_matrices_make_of_the_stresses():
+    both = network("positive", SILICON, 2, scatter=0.2)
+    weights = 1 + np.arange(72.0).reshape(2, 6, 6) / 36  # none of them symmetric
+    both = eqx.tree_at(lambda m: m.weights, both, jnp.log(jnp.expm1(weights)))
+    points = [SILICON.stiffness @ A @ DIRECTION for A in np.asarray(both.encoder)]
+    by_hand = weights[0] @ points[0] + weights[1] @ points[1]
+    np.testing.assert_allclose(contract.stress(both, DIRECTION), by_hand, rtol=1e-12)
+
+
 def test_first_weights_give_the_average_of_the_points():
     for decoder in ("normalised", "tied"):
         material = network(decoder, counts=(3, 1), scatter=0.0)

@@ -58,6 +58,23 @@ def test_an_ensemble_is_the_mean_and_spread_of_its_members():
     np.testing.assert_allclose(each, one_by_one.T, rtol=1e-6)
 
 
+class Constant(eqx.Module):
+    """A member whose answer is no array."""
+
+    value: float | jax.Array
+
+    def __call__(self, image):
+        return jnp.full(2, self.value, image.dtype)
+
+
+def test_members_that_differ_in_a_plain_number_are_refused():
+    with pytest.raises(JaxmatError, match="member 1 of the ensemble is not built like"):
+        Ensemble([Constant(1.0), Constant(5.0)])
+    one, other = (Constant(jnp.ones((), kind)) for kind in (jnp.float32, jnp.float64))
+    with pytest.raises(JaxmatError, match="member 1 of the ensemble is not built like"):
+        Ensemble([one, other])
+
+
 def test_the_variance_of_a_mixture_is_that_of_all_its_samples():
     models = members(GaussianHead(150.0, 4.0))
     found = eqx.filter_jit(Ensemble(models))(IMAGES[0])

@@ -71,5 +71,9 @@ def test_networks_that_cannot_be_are_refused():
         network("elman")
     with pytest.raises(JaxmatError, match="`stress_scale` holds nan"):
         network(stress_scale=float("nan"))
+    with pytest.raises(JaxmatError, match="`num_strains` holds 0"):
+        recurrent(
+            "gru", 0, 4, strain_scale=1.0, stress_scale=1.0, key=jax.random.key(0)
+        )
     with pytest.raises(JaxmatError, match=r"`dropout` is 1.0"):
         network(dropout=1.0)

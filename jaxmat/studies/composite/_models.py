@@ -50,11 +50,16 @@ class Model:
         check_option("kind", self.kind, KINDS)
         check_positive("learning_rate", self.learning_rate)
         check_positive("scatter", self.scatter, zero=True)
+        if not 0 <= self.dropout < 1:
+            raise JaxmatError(
+                f"`dropout` is {self.dropout}; give a share from 0 to below 1."
+            )
         least = 2 if self.kind == "prnn" else 1
-        if self.size < least or self.num_steps < 1:
+        whole = isinstance(self.size, int) and isinstance(self.num_steps, int)
+        if not whole or self.size < least or self.num_steps < 1:
             raise JaxmatError(
                 f"a {self.kind} of size {self.size} and {self.num_steps} steps was "
-                f"asked for; give at least size {least} and one step."
+                f"asked for; give at least size {least} and one step, in whole numbers."
             )
 
 

@@ -33,7 +33,7 @@ def composite_cell(
         seed: of the places of the fibres, which do not overlap.
         pixels: along a side.
         fibres: in the square.
-        fraction: of the area that they fill, up to 0.7.
+        fraction: of the area that they fill, up to 0.68 for nine.
         discretisation: as in `cells.grid_cell`.
 
     Returns:

@@ -61,6 +61,7 @@ def test_a_kind_that_is_not_there_is_refused():
     [
         ({"size": 1}, "give at least size 2"),
         ({"num_steps": 0}, "0 steps"),
+        ({"dropout": 1.5}, "`dropout` is 1.5"),
         ({"learning_rate": -1.0}, "`learning_rate` holds -1"),
         ({"scatter": float("nan")}, "`scatter` holds nan"),
     ],

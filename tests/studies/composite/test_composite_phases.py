@@ -15,6 +15,14 @@ DATA = Path(__file__).parents[2] / "data" / "prnn"
 FIBRES = 0.61  # volume fraction
 
 
+def test_the_epoxy_hardens_as_published():
+    """Maia et al. (2023): 64.80 - 33.60 exp(-p / 0.003407) MPa."""
+    p = np.array([0.0, 0.002, 0.01, 0.1])
+    curve = [1e3 * float(composite.matrix().flow_stress(jnp.asarray(x))) for x in p]
+    published = 64.80 - 33.60 * np.exp(-p / 0.003407)
+    np.testing.assert_allclose(curve, published, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["gpCurves", "canonical", "propCurves"])
 def test_the_composite_begins_between_the_averages_of_its_phases(name):
     """Work of the first step, small enough to be elastic, against Voigt and Reuss."""

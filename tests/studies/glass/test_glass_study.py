@@ -9,9 +9,10 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from jaxmat import JaxmatError, atoms, io, mandel
+from jaxmat import JaxmatError, atoms, cells, io, mandel
 from jaxmat.materials import follow
-from jaxmat.studies import glass
+from jaxmat.studies import composite, glass
+from jaxmat.studies.glass import _fit
 
 DATA = Path(__file__).parents[2] / "data" / "glass" / "boxes.npz"
 
@@ -94,6 +95,13 @@ def points(seed: int, scatter: float = 0.3):
     )
 
 
+def test_bonds_between_the_phases_are_the_geometric_mean_of_those_within():
+    epsilon = np.asarray(glass.bonds().epsilon)
+    matrix, disc, between = epsilon[:2, :2], epsilon[2:, 2:], epsilon[:2, 2:]
+    np.testing.assert_allclose(disc, 5 * matrix, rtol=1e-12)
+    np.testing.assert_allclose(between**2, matrix * disc, rtol=1e-12)
+
+
 def test_a_network_begins_with_the_same_boxes_unless_a_key_chooses_others():
     boxes = glass.load_boxes(DATA)
     network = glass.box_network(boxes, counts=(3, 1), key=jax.random.key(0))
@@ -165,6 +173,16 @@ def test_gauss_newton_finds_the_network_that_made_the_paths(tmp_path):
         )
 
 
+def test_an_undamped_step_ends_where_a_linear_loss_with_its_prior_is_least():
+    rng = np.random.default_rng(0)
+    slope, residual, now = (rng.normal(size=size) for size in ((20, 4), 20, 4))
+    state = _fit._State(now, residual, slope, 0.0, 2.0, [], [])
+    rows = np.concatenate([slope, np.eye(4) / _fit.PRIOR])
+    right = np.concatenate([-residual, -now / _fit.PRIOR])  # the prior is around zero
+    least = np.linalg.lstsq(rows, right, rcond=None)[0]
+    np.testing.assert_allclose(state.step(now / _fit.PRIOR), least, rtol=1e-10)
+
+
 def test_a_training_that_cannot_be_is_refused_and_one_that_is_done_ends():
     network, eps = points(0), glass.random_paths(1, 1)[:, ::12]
     sig = np.asarray(jax.vmap(follow, (None, 0))(network, jnp.asarray(eps)))
@@ -202,6 +220,19 @@ def test_points_in_all_positions_of_a_square_answer_alike_in_each():
         np.testing.assert_allclose(turned, plain, rtol=1e-9, atol=1e-9)
     with pytest.raises(JaxmatError, match="multiples of 4"):
         glass.fit_network(points(0), eps, sig, images=glass.SQUARE, progress=False)
+    phases = start.laws
+    mixing = cells.prnn(phases, (4, 4), decoder="positive", key=jax.random.key(0))
+    with pytest.raises(JaxmatError, match="mixes components that images turn"):
+        glass.fit_network(mixing, eps, sig, images=glass.SQUARE, progress=False)
+
+
+def test_networks_of_six_strains_are_fitted_as_well():
+    eps = jnp.zeros((1, 5, 6)).at[0, :, 5].set(jnp.linspace(0.002, 0.02, 5))
+    steel = composite.matrix()
+    start, truth = (cells.prnn(steel, 2, key=jax.random.key(seed)) for seed in range(2))
+    sig = jax.vmap(follow, (None, 0))(truth, eps)
+    found = glass.fit_network(start, eps, sig, max_walks=6, progress=False)
+    assert found.info.losses[-1] < 0.5 * found.info.losses[0]
 
 
 def test_the_nearest_history_is_the_path_itself_where_it_is_known():
