@@ -233,6 +233,8 @@ def _attach_jvp(primals, tangents):
         return poison(solution.value, solution.info.converged)
 
     _, load = eqx.filter_jvp(force, (increment,), (change,))
+    if all(f is None for f in load):  # what changes does not reach the forces
+        return u, load
     symmetric = increment.medium.has_symmetric_tangent
     return u, jax.lax.custom_linear_solve(
         jax.jit(increment.operator(increment.linearise(u)[1].tangent)),

@@ -20,7 +20,9 @@ from jaxmat.materials import (
     SaintVenantKirchhoff,
     SmallStrain,
     drive,
+    follow,
 )
+from jaxmat.microstructure import Grid, Microstructure
 
 STEEL = J2Plasticity(
     jnp.asarray(160.0),
@@ -153,13 +155,6 @@ def test_a_network_learns_its_twin_from_two_paths():
     rng = np.random.default_rng(0)
     eps = jnp.asarray(np.cumsum(1.5e-3 * rng.normal(size=(2, 12, 6)), axis=1))
 
-    def follow(material, eps):
-        def step(state, eps):
-            sig, state = material.update(eps, state, jnp.asarray(1.0))
-            return state, sig
-
-        return jax.lax.scan(step, material.init_state(), eps)[1]
-
     twin = cells.prnn((STEEL, SILICON), (2, 1), key=jax.random.key(7))
     sig = jax.vmap(follow, (None, 0))(twin, eps)
 
@@ -191,3 +186,24 @@ def test_networks_that_cannot_be_are_refused():
     for words, mistake in mistakes.items():
         with pytest.raises(JaxmatError, match=words):
             mistake()
+
+
+def test_in_a_grid_constants_that_are_held_have_a_derivative_of_zero():
+    grid = Grid((2, 2), (1.0, 1.0))
+    none = jnp.zeros((2, 2), int)
+    whole = Microstructure(grid, none, none, jnp.array([[1.0, 0.0, 0.0, 0.0]]))
+    laws = (PlaneStress(STEEL), PlaneStress(SILICON))
+    eps = jnp.asarray(1e-2 * DIRECTION[None, :3])
+
+    def stress_of(shear, learn_laws):
+        material = network(laws=laws, learn_laws=learn_laws)
+        material = eqx.tree_at(lambda n: n.laws[0].law.shear, material, shear)
+        cell = cells.grid_cell(whole, material, plane="stress")
+        return follow(cell, eps)[-1, 0]
+
+    slopes = [
+        float(jax.jit(jax.grad(stress_of), static_argnums=1)(STEEL.shear, learn))
+        for learn in (False, True)
+    ]
+    assert slopes[0] == 0.0
+    assert slopes[1] > 1e-6
