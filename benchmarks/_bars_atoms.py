@@ -153,7 +153,8 @@ BARS = (
     Bar(
         "atoms-energy-order",
         "exact",
-        "error of the energy with half the step, over a fourth of it (1: second order)",
+        "order of the error of the energy in the step over 2, or 2 over it, the larger "
+        "of two halvings",
         "<=",
         1.1,
         _only("exact", "order_ratio", what="constant energy"),
