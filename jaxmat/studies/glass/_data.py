@@ -94,7 +94,7 @@ def jobs() -> Iterator[tuple[str, int, int, Float[np.ndarray, "steps 3"]]]:
 def make_runs(folder: str | os.PathLike, *, part: int = 0, parts: int = 1) -> None:
     """Make the solids and take them along all paths; what is there stays.
 
-    About two hours on a core. A line on standard output for each.
+    About an hour and a half on a core. A line on standard output for each.
 
     Args:
         folder: of the files, made if it is missing.
