@@ -245,6 +245,14 @@ def test_the_nearest_history_is_the_path_itself_where_it_is_known():
     )
 
 
+def test_the_nearest_history_is_alike_all_along_not_at_its_end():
+    along = np.array([[0.05, 0.05, 0.01], [0.01, 0.01, 0.011]])  # of two known paths
+    eps, sig = along[:, :, None] * np.ones(3), np.ones((2, 3, 3))
+    sig[1] = 2.0
+    found = glass.nearest_history(eps, sig, np.full((1, 3, 3), 0.01))
+    np.testing.assert_array_equal(found, sig[1:])
+
+
 def test_a_training_is_not_gone_on_with_for_other_boxes(tmp_path):
     """Boxes are constants of the laws: the weights alone do not tell them apart."""
     eps = glass.monotonic_paths()[:1, :2]
