@@ -98,7 +98,11 @@ def structure_factor(
 
 @full_precision
 def wave_numbers(atoms: Atoms, waves: Int[Array, "waves d"]) -> Float[Array, " waves"]:
-    """Lengths of the wave vectors `2 pi box^-T h`; mistakes as `structure_factor`."""
+    """Lengths of the wave vectors `2 pi box^-T h`; mistakes as `structure_factor`.
+
+    Returns:
+        One for each wave, 1 over the length of the box.
+    """
     _check_waves(atoms, waves)
     k = jnp.linalg.solve(atoms.box.T, waves.T.astype(atoms.box.dtype))
     return 2 * jnp.pi * jnp.linalg.norm(k, axis=0)
@@ -160,6 +164,9 @@ def participation_ratio(mode: Float[Array, "atoms d"]) -> Scalar:
     """Share of the atoms that take part in a mode: one if all alike, `1/N` if one only.
 
     `(sum u^2)^2 / (N sum u^4)` with the lengths `u` of the displacements.
+
+    Returns:
+        A share, without unit, whatever the unit and the size of the mode.
     """
     square = jnp.sum(mode**2, axis=1)
     return jnp.sum(square) ** 2 / (len(mode) * jnp.sum(square**2))

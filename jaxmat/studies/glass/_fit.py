@@ -5,8 +5,7 @@ boxes know the derivative of their stress. So one walk along the paths gives all
 residuals and all their derivatives, and a step of Levenberg and Marquardt needs one
 walk. The derivative is that within a basin: the tangent points where the average over
 replicas goes up to shears of 5 % (cosine above 0.95), the shear stress alone up to 2 %
-(0.95; 0.51 at 5 %, `benchmarks/plastic_derivative.py`). Paths that go further, as those
-of `make_runs` do, are learned nevertheless; others were not tried.
+(0.95; 0.51 at 5 %, `benchmarks/plastic_derivative.py`).
 Where a step does not lower the error, which jumps from basin to basin can cause, it is
 taken back and the next one is shorter.
 
