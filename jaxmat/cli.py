@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -80,6 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _Terminated:
         _fail(f"terminated; {args.unfinished}.")
         return 143
+
+
+def run_and_exit() -> NoReturn:
+    """The console script: `main`, and out at once if it was cut short.
+
+    Threads of XLA may then still compile or run, and an orderly end of the interpreter
+    would take their memory away: a segmentation fault in place of the exit code.
+    """
+    code = main()
+    if code < 128:
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -349,4 +363,4 @@ def _within(text: str, low: float, high: float, what: str, whole=False) -> float
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit()

@@ -255,19 +255,31 @@ def test_a_job_cut_off_in_the_middle_keeps_the_old_folder(
 WAITS = """
 import sys
 import time
+import jax
 from jaxmat import cli
 from jaxmat.studies import polycrystal
 
+def forever(x):
+    return jax.lax.while_loop(lambda x: (x >= 0).all(), lambda x: (x + 1) % 7, x)
+
 def wait(*args, **kwargs):
+    jax.jit(forever)(jax.numpy.arange(10**5))  # runs in a thread of XLA
     print("half written", flush=True)
-    time.sleep(60)
+    while True:  # a signal may come to a thread of XLA and wake no long sleep
+        time.sleep(0.1)
 
 polycrystal.generate = wait
-sys.exit(cli.main(["homogenise", "--output", sys.argv[1]]))
+sys.argv[1:] = ["homogenise", "--output", sys.argv[1]]
+cli.run_and_exit()
 """
 
 
-def test_a_terminated_job_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize(
+    ("number", "what", "code"),
+    [(signal.SIGTERM, "terminated", 143), (signal.SIGINT, "interrupted", 130)],
+)
+def test_a_job_that_is_cut_short_leaves_nothing_behind(tmp_path, number, what, code):
+    """Though a compiled program still runs, for which an orderly end would wait."""
     out = tmp_path / "results" / "out"
     out.parent.mkdir()
     job = subprocess.Popen(
@@ -277,13 +289,16 @@ def test_a_terminated_job_leaves_nothing_behind(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    with job:
+    try:
         assert job.stdout.readline() == "half written\n"
         assert len(list(out.parent.iterdir())) == 1  # the hidden sibling
-        job.terminate()
+        job.send_signal(number)
         _, sentence = job.communicate(timeout=60)
-    assert job.returncode == 143
-    assert sentence == "jaxmat: terminated; nothing was written.\n"
+    finally:
+        job.kill()
+        job.communicate()
+    assert job.returncode == code
+    assert sentence == f"jaxmat: {what}; nothing was written.\n"
     assert list(out.parent.iterdir()) == []
 
 
