@@ -20,6 +20,8 @@ RIVALS = {
     "nearest": "nearest of 80 histories",
 }
 TRAINED, EIGHT = "boxes", "boxes, 4 + 4"
+GOAL = 1e4
+"""Work of a solid over that of a network that the project asks for."""
 
 
 def middle(rows: dict, model: str) -> float | None:
@@ -79,6 +81,34 @@ def work_ratio(rows: dict) -> float | None:
         return None
     full = solids[0]["num_atoms"] * solids[0]["evaluations"]
     return full / statistics.median(row["atom_evaluations"] for row in networks)
+
+
+def accounting(rows: list[dict], training_paths: int) -> dict:
+    """Where the saving in work passes `GOAL`, and what a training costs.
+
+    Gradients of a solid grow as a power of its atoms, measured between the two sizes;
+    a network of the same boxes costs what it does.
+    """
+    table = {"hybrid": rows}
+    whole, small, trained = (
+        pick(table, "hybrid", model=model)
+        for model in (REFERENCE, "one small solid", TRAINED)
+    )
+    saving, N = work_ratio(table), whole[0]["num_atoms"]
+    growth = whole[0]["evaluations"] / np.median([row["evaluations"] for row in small])
+    power = float(np.log(growth) / np.log(N / small[0]["num_atoms"]))
+    walks = np.median([row["training"]["walks"] for row in trained])
+    seconds = [row["training"]["cpu_seconds"] for row in trained]
+    return {
+        "model": "accounting",
+        "gradients_of_the_solid_over_those_of_the_small_one": float(growth),
+        "atoms_at_which_the_goal_is_passed": float(
+            N * (GOAL / saving) ** (1 / (1 + power))
+        ),
+        "atoms_at_which_it_is_without_growth": N * GOAL / saving,
+        "training_over_a_path_of_the_solid": float(walks * training_paths / saving),
+        "training_minutes": max(s for s in seconds if s) / 60,
+    }
 
 
 def _specimen(key: str) -> Callable[[dict], float | None]:

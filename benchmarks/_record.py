@@ -1,4 +1,4 @@
-"""How a benchmark keeps what it measured: rows by section, the machine, the bars.
+"""How a benchmark keeps what it measured: rows and machine by section, the bars.
 
 `bars` has one entry for each measurable promise. The file is written after each
 section, so that a run that is cut short counts; sections that are not measured keep
@@ -94,15 +94,16 @@ def record(
     Versions of programs that are absent this time stay, like their rows.
     """
     output = args.output or (None if args.quick else output)
-    start = time.perf_counter()
-    result = {"rows": {}, "versions": {}}
+    result = {"rows": {}, "machines": {}, "versions": {}}
     if output is not None and output.exists():
         result = json.loads(output.read_text())
-    result |= {"machine": machine(), "versions": result["versions"] | versions}
+    result["versions"] |= versions
     result["device"] = result["versions"]["device"]
     for section in args.sections:
+        start, here = time.perf_counter(), machine()
         result["rows"][section] = measure(section)
-        result["seconds"] = time.perf_counter() - start
+        here["seconds"] = time.perf_counter() - start
+        result["machines"][section] = here
         result["bars"] = [bar(result["rows"], command) for bar in bars]
         if output is not None:
             output.parent.mkdir(exist_ok=True)

@@ -95,6 +95,7 @@ def hybrid(args) -> list[dict]:
     ]
     if not args.quick:
         _hybrid_figure.draw(rows, folder)
+        rows.append(_bars_hybrid.accounting(rows, _hybrid.FEW))
     return rows
 
 

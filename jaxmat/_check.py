@@ -1,6 +1,7 @@
 """The one exception a user sees, and the checks that raise it at trace time."""
 
 from collections.abc import Iterable
+from numbers import Integral
 
 import numpy as np
 from jax.core import Tracer
@@ -13,7 +14,7 @@ class JaxmatError(ValueError):
 
 
 def check_shape(
-    name: str, array: Array, shape: tuple[int | None, ...], *, hint: str
+    name: str, array: Array | np.ndarray, shape: tuple[int | None, ...], *, hint: str
 ) -> None:
     """Raise unless `array` has `shape`; `None` matches any size.
 
@@ -36,6 +37,14 @@ def check_option(name: str, value: object, allowed: Iterable[object]) -> None:
         raise JaxmatError(
             f"`{name}` is {value!r}; choose one of "
             f"{', '.join(repr(option) for option in options)}."
+        )
+
+
+def check_whole(name: str, value: object, least: int) -> None:
+    """Raise unless it is a whole number of at least that size."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise JaxmatError(
+            f"`{name}` is {value!r}; give a whole number of at least {least}."
         )
 
 

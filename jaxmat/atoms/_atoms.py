@@ -12,7 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._space import inverse
 
@@ -21,7 +21,8 @@ class Atoms(eqx.Module):
     """Atoms in a periodic box of any shape, in two or three dimensions.
 
     Attributes:
-        positions: fractional; any image of an atom will do.
+        positions: fractional, `from_cartesian` takes others; any image of an atom will
+            do.
         box: its columns are the lattice vectors, `r = box @ s`.
         species: from 0.
 
@@ -84,8 +85,9 @@ def from_cartesian(
         `Atoms` with fractional positions, as they stand: not wrapped into the box.
 
     Raises:
-        JaxmatError: if the box has no volume.
+        JaxmatError: if the box has no volume, or another dimension.
     """
+    check_shape("r", r, (None, box.shape[-1]), hint="positions in the space of the box")
     if not isinstance(box, Tracer) and np.linalg.det(np.asarray(box)) == 0:
         raise JaxmatError("`box` has no volume; give lattice vectors in its columns.")
     return Atoms(jnp.linalg.solve(box, r.T).T, box, species)
@@ -116,7 +118,11 @@ def deform(atoms: Atoms, F: Float[Array, "d d"]) -> Atoms:
 
     Returns:
         Atoms in the box `F @ atoms.box`, at the same fractional positions.
+
+    Raises:
+        JaxmatError: if `F` is not of the shape of the box.
     """
+    check_shape("F", F, atoms.box.shape, hint="a deformation gradient")
     return Atoms(atoms.positions, F @ atoms.box, atoms.species)
 
 

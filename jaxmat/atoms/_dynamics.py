@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from jaxmat._check import JaxmatError, check_positive
+from jaxmat._check import JaxmatError, check_positive, check_whole
 from jaxmat._types import Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._motion import Motion, kinetic_energy
@@ -197,10 +197,11 @@ def simulate(
             for numbers, the potential lacks a species, or the box is narrower than
             twice the cutoff; in a trace the last two are not seen.
     """
-    if every < 1 or num_steps % every or num_steps < 0:
+    check_whole("every", every, 1)
+    check_whole("num_steps", num_steps, 0)
+    if num_steps % every:
         raise JaxmatError(
-            f"`num_steps` is {num_steps} and `every` {every}; give a multiple of it, "
-            "and at least 1 for that."
+            f"`num_steps` is {num_steps} and `every` {every}; give a multiple of it."
         )
     if any(map(jnp.ndim, jax.tree.leaves(ensemble))):
         raise JaxmatError(

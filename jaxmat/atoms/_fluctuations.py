@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxmat._check import JaxmatError, check_positive
+from jaxmat._check import JaxmatError, check_positive, check_shape
 from jaxmat._types import Scalar, Stiffness, full_precision
 from jaxmat.atoms._atoms import Atoms, volume
-from jaxmat.atoms._potential import AbstractPotential, stress
+from jaxmat.atoms._potential import AbstractPotential, check_covers, stress
 from jaxmat.atoms._rest import born_moduli
-from jaxmat.atoms._validate import check_fits
+from jaxmat.atoms._validate import check_finite
 from jaxmat.mandel import from_tensor2, from_tensor4
 from jaxmat.solve import by_platform
 
@@ -57,11 +57,14 @@ def thermal_moduli(
             f"the positions of `samples` have shape {shape}; stack two configurations "
             "or more along a first axis."
         )
-    check_fits(law, samples)
+    check_finite(samples)
     _check_alike(samples)
+    first = jax.tree.map(lambda x: x[0], samples)
+    check_covers(law, first)
     check_positive("temperature", temperature)
     T = jnp.asarray(temperature, samples.positions.dtype)
-    V = volume(jax.tree.map(lambda x: x[0], samples))
+    check_shape("temperature", T, (), hint="a single number")
+    V = volume(first)
 
     def of_sample(now):
         sig, eye = stress(law, now), jnp.eye(shape[2], dtype=T.dtype)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxmat._check import JaxmatError, check_positive
+from jaxmat._check import JaxmatError, check_positive, check_whole
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms._atoms import Atoms
 from jaxmat.atoms._space import (
@@ -153,7 +153,7 @@ def find_neighbours(
         )
     check_positive("cutoff", cutoff)
     check_positive("skin", 0.0 if skin is None else skin, zero=True)
-    check_positive("capacity", 1 if capacity is None else capacity)
+    check_whole("capacity", 1 if capacity is None else capacity, 1)
     cutoff = float(cutoff)
     reach = cutoff * REACH if skin is None else cutoff + skin
     widths = np.asarray(perpendicular_widths(atoms.box))

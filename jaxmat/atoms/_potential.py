@@ -103,8 +103,18 @@ class AbstractPotential(eqx.Module):
 def check_covers(law: AbstractPotential, atoms: Atoms) -> None:
     """Raise unless the potential has the species and the box is wide enough for it.
 
-    One or several configurations; says nothing of traced values.
+    Says nothing of traced values.
     """
+    if not isinstance(law, AbstractPotential):
+        raise JaxmatError(
+            f"the potential is of type {type(law).__name__}; give a potential such as "
+            "atoms.kob_andersen() first, then the atoms."
+        )
+    if atoms.positions.ndim != 2:
+        raise JaxmatError(
+            f"`positions` has shape {atoms.positions.shape}; give one configuration, "
+            "or take several with jax.vmap."
+        )
     if not atoms.num_atoms:
         raise JaxmatError("there are no atoms; give at least one.")
     if not isinstance(atoms.species, Tracer):
@@ -115,8 +125,7 @@ def check_covers(law: AbstractPotential, atoms: Atoms) -> None:
                 f"potential has {law.num_species}; number them from 0."
             )
     with jax.ensure_compile_time_eval():  # constants of a trace are known as well
-        boxes = jnp.reshape(atoms.box, (-1, *atoms.box.shape[-2:]))
-        width = jnp.min(jax.vmap(perpendicular_widths)(boxes))
+        width = jnp.min(perpendicular_widths(atoms.box))
         wanted = 2 * law.cutoff
     if isinstance(width, Tracer) or isinstance(wanted, Tracer):
         return

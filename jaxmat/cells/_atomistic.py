@@ -184,11 +184,16 @@ def of_the_same_atoms(
     law: AbstractPotential, configurations: Atoms | Sequence[Atoms]
 ) -> Sequence[Atoms]:
     """One or several configurations as several, checked."""
-    if isinstance(configurations, Atoms):
+    if isinstance(configurations, eqx.Module):
         configurations = [configurations]
     if not configurations:
         raise JaxmatError("there are no configurations; give at least one.")
     for one in configurations:
+        if not isinstance(one, Atoms):
+            raise JaxmatError(
+                f"a configuration is of type {type(one).__name__}; give the potential "
+                "first, then atoms."
+            )
         dtypes = (one.positions.dtype, one.box.dtype, precision_of(law))
         if len(set(dtypes)) > 1:
             raise JaxmatError(

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxmat import mandel
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_whole
 from jaxmat._types import Mandel, Scalar, full_precision
 from jaxmat.cells import _points
 from jaxmat.cells._media import as_laws
@@ -239,15 +239,16 @@ def deep_material_network(
             laws do not agree in their components.
     """
     laws = as_laws(laws)
+    check_whole("depth", depth, 1)
     if depth > MAX_DEPTH:
         raise JaxmatError(
             f"`depth` is {depth}, which is 2^{depth} leaves; give at most {MAX_DEPTH}."
         )
     leaves = 2**depth
-    if not laws or leaves % len(laws) or depth < 1:
+    if not laws or leaves % len(laws):
         raise JaxmatError(
             f"`depth` is {depth} for {len(laws)} laws; give 1, 2, 4, ... laws and a "
-            "depth of at least 1 with a leaf for each."
+            "depth with a leaf for each."
         )
     sizes = {law.num_strains for law in laws}
     if len(sizes) > 1:

@@ -21,10 +21,17 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from jaxmat import atoms
-from jaxmat._check import JaxmatError, check_option, check_positive
+from jaxmat._check import (
+    JaxmatError,
+    check_option,
+    check_positive,
+    check_shape,
+    check_whole,
+)
 from jaxmat._types import Count, Scalar, full_precision
 from jaxmat.atoms import AbstractPotential, Atoms, Motion
 from jaxmat.cells._atomistic import Samples, of_the_same_atoms, stretch_of
@@ -208,11 +215,8 @@ def thermal_cell(
             long.
     """
     check_option("derivative", derivative, DERIVATIVES)
-    if replicas < 1 or num_samples < 2:
-        raise JaxmatError(
-            f"there are {replicas} replicas and {num_samples} samples; give at least "
-            "one replica and two samples."
-        )
+    check_whole("replicas", replicas, 1)
+    check_whole("num_samples", num_samples, 2)
     for name, value in {
         "temperature": temperature,
         "time_step": time_step,
@@ -223,11 +227,8 @@ def thermal_cell(
     check_positive("equilibration", jnp.asarray(equilibration), zero=True)
     configurations = of_the_same_atoms(law, configurations)
     masses = [1.0] * law.num_species if masses is None else masses
-    if len(masses) != law.num_species:
-        raise JaxmatError(
-            f"there are {len(masses)} masses for {law.num_species} species; give one "
-            "for each."
-        )
+    each = (law.num_species,)
+    check_shape("masses", np.asarray(masses), each, hint="one for each species")
     check_positive("masses", jnp.asarray(masses))
     copies = [
         configurations[k % len(configurations)]

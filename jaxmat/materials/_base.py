@@ -10,9 +10,10 @@ import abc
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
+from numpy.typing import ArrayLike
 
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_shape
 from jaxmat._types import Mandel, Scalar, Stiffness, full_precision
 
 
@@ -67,16 +68,38 @@ def check_small_strain(*materials: object) -> None:
             continue
         name = type(material).__name__
         advice = "give laws of small strain, such as materials.LinearElastic"
-        if hasattr(material, "update"):
+        if isinstance(material, type):
+            name, advice = material.__name__, "make one of it, with its constants"
+        elif hasattr(material, "update"):
             advice = "wrap it in materials.SmallStrain"
-        raise JaxmatError(f"a law is of type {name}; {advice}.")
+        what = "the class" if isinstance(material, type) else "of type"
+        raise JaxmatError(f"a law is {what} {name}; {advice}.")
+
+
+def in_precision_of(
+    material: AbstractMaterial, *arrays: ArrayLike
+) -> tuple[Float[Array, "..."], ...]:
+    """Arrays in the float type of the material's numbers, or the widest of their own.
+
+    A path in double precision so neither widens a material of single precision, nor
+    the other way round.
+    """
+    numbers = _floats(material) or [jnp.asarray(x) for x in arrays]
+    dtype = jnp.result_type(float, *numbers)
+    return tuple(jnp.asarray(x, dtype) for x in arrays)
 
 
 @full_precision  # also of a user's law
 def tangent(
     material: AbstractMaterial, eps: Mandel, state: PyTree, dt: Scalar | float
 ) -> Stiffness:
-    """Consistent tangent `d sig / d eps` of one step, GPa, 6x6 (3x3 in a plane)."""
+    """Consistent tangent `d sig / d eps` of one step, GPa, 6x6 (3x3 in a plane).
+
+    Raises:
+        JaxmatError: if the material is none of small strain, or `eps` of another shape.
+    """
+    check_small_strain(material)
+    check_shape("eps", eps, (material.num_strains,), hint="Mandel strain of one step")
     columns = jnp.eye(eps.size, dtype=eps.dtype)
 
     def derivative(direction):

@@ -1,4 +1,7 @@
-"""Take a material along a load path, any mix of strain and stress prescribed."""
+"""Take a material along a load path, any mix of strain and stress prescribed.
+
+Strain, stress and durations are taken in the precision of the material.
+"""
 
 from typing import Any
 
@@ -7,11 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, PyTree
 
-from jaxmat._check import JaxmatError, check_shape
+from jaxmat._check import JaxmatError, check_positive, check_shape
 from jaxmat._types import Scalar, full_precision
-from jaxmat.materials._base import AbstractMaterial, check_small_strain, tangent
+from jaxmat.materials._base import (
+    AbstractMaterial,
+    check_small_strain,
+    in_precision_of,
+    tangent,
+)
 from jaxmat.solve import Info, Solution
 
 
@@ -25,13 +34,14 @@ class LoadPath(eqx.Module):
         dt: duration of every step, seconds.
 
     Raises:
-        JaxmatError: if the shapes differ.
+        JaxmatError: if the shapes differ, a target is not finite, or a duration is
+            not, or negative.
     """
 
-    eps: Float[Array, "steps n"]
-    sig: Float[Array, "steps n"]
-    stress_controlled: Bool[Array, "steps n"] | Bool[np.ndarray, "steps n"]
-    dt: Float[Array, " steps"]
+    eps: Float[Array, "steps n"] = eqx.field(converter=jnp.asarray)
+    sig: Float[Array, "steps n"] = eqx.field(converter=jnp.asarray)
+    stress_controlled: Bool[Array, "steps n"] = eqx.field(converter=jnp.asarray)
+    dt: Float[Array, " steps"] = eqx.field(converter=jnp.asarray)
 
     def __check_init__(self):
         shapes = {x.shape for x in (self.eps, self.sig, self.stress_controlled)}
@@ -41,6 +51,11 @@ class LoadPath(eqx.Module):
                 f"stress_controlled {self.stress_controlled.shape} and dt "
                 f"{self.dt.shape}; give (steps, n) three times and (steps,)."
             )
+        targets = (self.eps, self.sig, self.stress_controlled)
+        if not any(isinstance(x, Tracer) for x in targets):
+            eps, sig, of_stress = map(np.asarray, targets)
+            _check_steps("the path", np.where(of_stress, sig, eps))
+        check_positive("dt", self.dt, zero=True)
 
 
 class History(eqx.Module):
@@ -57,7 +72,6 @@ class History(eqx.Module):
     state: Any
 
 
-@full_precision  # also of a user's law
 def follow(
     material: AbstractMaterial,
     eps: Float[Array, "steps n"],
@@ -77,21 +91,18 @@ def follow(
         Mandel stress at the end of every step, GPa. `jax.vmap` takes many paths.
 
     Raises:
-        JaxmatError: if the material is none of small strain, or strain or durations
-            have another shape.
+        JaxmatError: if the material is none of small strain, strain or durations have
+            another shape, a strain is not finite, or a duration is not, or negative.
     """
     check_small_strain(material)
+    (eps,) = in_precision_of(material, eps)
     check_shape("eps", eps, (None, material.num_strains), hint="strain of every step")
-    start = material.init_state() if state is None else state
-    durations = jnp.ones(len(eps), eps.dtype) if dt is None else dt
+    _check_steps("`eps`", eps)
+    (durations,) = in_precision_of(material, np.ones(len(eps)) if dt is None else dt)
     check_shape("dt", durations, (len(eps),), hint="duration of every step")
-
-    def step(state, target):
-        eps, dt = target
-        sig, state = material.update(eps, state, dt)
-        return state, sig
-
-    return jax.lax.scan(step, start, (eps, durations))[1]
+    check_positive("dt", durations, zero=True)
+    start = material.init_state() if state is None else state
+    return _stresses(material, eps, durations, start)
 
 
 def drive(
@@ -129,7 +140,9 @@ def drive(
             f"{material.num_strains}; give as many."
         )
     start = material.init_state() if state is None else state
-    solution = _follow(material, path, start, jnp.asarray(rtol))
+    eps, sig, dt = in_precision_of(material, path.eps, path.sig, path.dt)
+    path = LoadPath(eps, sig, path.stress_controlled, dt)
+    solution = _solve(material, path, start, jnp.asarray(rtol))
     if not throw:
         return solution
     history = eqx.error_if(
@@ -142,9 +155,34 @@ def drive(
     return Solution(history, solution.info)
 
 
+def _check_steps(
+    name: str, targets: Float[Array, "steps n"] | Float[np.ndarray, "steps n"]
+) -> None:
+    """Raise if one is not finite; says nothing of traced values."""
+    if isinstance(targets, Tracer):
+        return
+    finite = np.isfinite(np.asarray(targets)).all(axis=1)
+    if not finite.all():
+        raise JaxmatError(
+            f"{name} holds NaN or infinity at step {np.argmin(finite)}; give finite "
+            "numbers."
+        )
+
+
 @eqx.filter_jit
 @full_precision  # also of a user's law
-def _follow(
+def _stresses(material, eps, durations, start):
+    def step(state, target):
+        eps, dt = target
+        sig, state = material.update(eps, state, dt)
+        return state, sig
+
+    return jax.lax.scan(step, start, (eps, durations))[1]
+
+
+@eqx.filter_jit
+@full_precision  # also of a user's law
+def _solve(
     material: AbstractMaterial, path: LoadPath, start: PyTree, rtol: Scalar
 ) -> Solution:
     zero = jnp.zeros_like(path.eps[0])

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -234,11 +235,16 @@ def test_an_outdated_list_leaves_no_motion():
             "multiple",
         ),
         (
+            lambda: atoms.simulate(LAW, atoms.ConstantEnergy(0.1), warm(), 10.0),
+            "`num_steps` is 10.0; give a whole number",
+        ),
+        (
             lambda: atoms.simulate(LAW, atoms.ConstantEnergy(0.1), warm(), 5, every=0),
-            "at least 1 for that",
+            "`every` is 0; give a whole number of at least 1",
         ),
     ],
 )
-def test_what_cannot_move_is_refused(make, message):
+def test_what_cannot_move_is_refused(make, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     with pytest.raises(JaxmatError, match=message):
         make()

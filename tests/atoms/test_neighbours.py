@@ -88,7 +88,7 @@ def test_a_list_is_good_for_half_a_skin_and_no_longer():
         ({"cutoff": -1.0}, "`cutoff` holds -1"),
         ({"cutoff": float("nan")}, "`cutoff` holds nan"),
         ({"skin": -0.1}, "`skin` holds -0.1"),
-        ({"capacity": 0}, "`capacity` holds 0"),
+        ({"capacity": 0}, "`capacity` is 0; give a whole number of at least 1"),
     ],
 )
 def test_a_list_that_could_hold_no_pairs_is_refused(options, words):

@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from atoms_cases import rattled_lattice
@@ -206,6 +207,16 @@ BAD = {
     "has no volume": lambda: atoms.from_cartesian(
         jnp.zeros((2, 3)), jnp.ones((3, 3)), jnp.zeros(2, int)
     ),
+    r"`r` has shape \(2, 2\)": lambda: atoms.from_cartesian(
+        jnp.zeros((2, 2)), jnp.eye(3), jnp.zeros(2, int)
+    ),
+    r"`F` has shape \(3,\), expected \(3, 3\)": lambda: atoms.deform(
+        dimer(1.0), jnp.ones(3)
+    ),
+    "the potential is of type Atoms": lambda: atoms.energy(dimer(1.0), LAWS["wca"]),
+    "take several with jax.vmap": lambda: atoms.energy(
+        LAWS["wca"], jax.tree.map(lambda x: jnp.stack([x, x]), dimer(1.0))
+    ),
     "`cutoff_ratio` holds nan": lambda: atoms.StillingerWeber(cutoff_ratio=jnp.nan),
     "`gamma` holds -1": lambda: atoms.StillingerWeber(gamma=-1.0),
     "`cosine` is -2": lambda: atoms.StillingerWeber(cosine=-2.0),
@@ -214,7 +225,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("words", BAD)
-def test_a_mistake_is_told_in_one_sentence(words):
+def test_a_mistake_is_told_in_one_sentence(words, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     with pytest.raises(JaxmatError, match=words) as error:
         BAD[words]()
     assert str(error.value).count(". ") == 0

@@ -9,6 +9,7 @@ import contract
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -274,7 +275,23 @@ def test_two_dimensions_answer_in_their_plane():
     assert C66 > 10
 
 
-def test_bad_boxes_are_refused():
+def test_a_box_of_single_precision_is_followed_along_a_path_of_double():
+    one = glass(SHORT, 60, 1.1, 1)
+    single = jax.tree.map(
+        lambda x: x.astype(jnp.float32) if x.dtype == float else x, (SHORT, one)
+    )
+    path = 1e-3 * jnp.outer(jnp.arange(3.0), jnp.eye(6)[5])
+    coarse, fine = (
+        materials.follow(materials.SmallStrain(cells.atomistic_cell(*x)), path)
+        for x in (single, (SHORT, one))
+    )
+    assert coarse.dtype == jnp.float32
+    # Forces of single precision vanish to some 1e-5, of the stress by the modulus 1e-4.
+    np.testing.assert_allclose(coarse, fine, rtol=0, atol=1e-3 * np.abs(fine).max())
+
+
+def test_bad_boxes_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     good = small_cell()
     state = good.init_state()
     one = atoms.Atoms(state.positions, state.box, good.species)
@@ -283,6 +300,8 @@ def test_bad_boxes_are_refused():
         cells.atomistic_cell(SHORT, [one, other])
     with pytest.raises(JaxmatError, match="less than twice the cutoff"):
         cells.atomistic_cell(atoms.kob_andersen(), one)
+    with pytest.raises(JaxmatError, match="of type LennardJones; give the potential"):
+        cells.atomistic_cell(one, SHORT)
     with pytest.raises(JaxmatError, match="no configurations"):
         cells.atomistic_cell(SHORT, [])
     single = jax.tree.map(

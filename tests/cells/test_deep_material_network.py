@@ -4,6 +4,7 @@ import contract
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from jax.test_util import check_grads
@@ -137,9 +138,11 @@ def test_layers_that_all_flow_are_still_found():
     assert np.all(np.isfinite(eqx.filter_jit(follow)(tree, eps)))
 
 
-def test_trees_that_cannot_be_are_refused():
+def test_trees_that_cannot_be_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     mistakes = {
-        "`depth` is 0 for 1 laws": lambda: network((STEEL,), 0),
+        "`depth` is 0; give a whole number of at least 1": lambda: network((STEEL,), 0),
+        "`depth` is 2.0; give a whole": lambda: network((STEEL,), 2.0),
         "`depth` is 2 for 3 laws": lambda: network((STEEL, SOFT, SILICON), 2),
         r"\[3, 6\] strain components": lambda: network((STEEL, PlaneStress(SOFT)), 1),
     }

@@ -4,6 +4,7 @@ import contract
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import optax
 import pytest
@@ -174,11 +175,15 @@ def test_a_network_learns_its_twin_from_two_paths():
     assert last < 1e-2 * first
 
 
-def test_networks_that_cannot_be_are_refused():
+def test_networks_that_cannot_be_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     mistakes = {
         "choose one of 'positive', 'normalised', 'tied'": lambda: network("dense"),
         r"`counts` is \(2,\) for 2 laws": lambda: network(counts=(2,)),
         r"`counts` is \(2, 0\)": lambda: network(counts=(2, 0)),
+        "a law is the class J2Plasticity; make one of it": lambda: network(
+            laws=(STEEL, J2Plasticity)
+        ),
         r"\[3, 6\] strain components": lambda: network(
             laws=(STEEL, PlaneStress(SILICON))
         ),

@@ -7,11 +7,13 @@ import contract
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from jaxtyping import Array, Float
 
 from jaxmat import JaxmatError, atoms, cells, materials
+from jaxmat.cells._canonical import Canonical, average
 
 # A short cutoff, so that few atoms are enough.
 SHORT = atoms.LennardJones(np.ones((2, 2)), [[1.0, 0.9], [0.9, 0.8]], 1.5)
@@ -158,6 +160,26 @@ def test_derivatives_by_fluctuation_are_those_of_the_free_energy():
     assert abs(float(springs.stiffness) * 25) < 4 * traced
     assert abs(float(springs.gamma) + pressure / gamma * np.trace(G)) < 4 * traced
     assert abs(float(slope.temperature) * T + pressure * np.trace(G)) < 4 * traced
+
+
+def test_few_samples_have_the_covariance_without_bias():
+    """Over all but one of them: their mean takes part in it."""
+    T, rng = 0.3, np.random.default_rng(2)
+    start = crystal()
+    seen = start.positions + 0.02 * rng.normal(size=(3, *start.positions.shape))
+
+    @jax.jit
+    def stress(temperature):
+        here = Canonical(SHORT, start.species, temperature)
+        return average(here, jnp.eye(3), start.box[None], seen[None])
+
+    found = jax.jacfwd(stress)(jnp.asarray(T))
+    now = [atoms.Atoms(s, start.box, start.species) for s in seen]
+    sig = jnp.stack([atoms.stress(SHORT, one) for one in now]).reshape(3, 9).T
+    energies = jnp.stack([atoms.energy(SHORT, one) for one in now])
+    covariance = np.cov(np.vstack([sig, energies]))[:9, 9].reshape(3, 3)
+    momenta = -start.num_atoms / atoms.volume(start) * np.eye(3)
+    np.testing.assert_allclose(found, covariance / T**2 + momenta, rtol=1e-10)
 
 
 def test_a_dilute_gas_has_the_pressure_of_its_virial_series():
@@ -380,7 +402,8 @@ def test_two_dimensions_answer_in_their_plane():
     np.testing.assert_allclose(P, 2 * step(once, jnp.eye(3), cell.init_state())[0])
 
 
-def test_mistakes_are_told():
+def test_mistakes_are_told(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     one = crystal()
     bad = {
         "temperature": 0.0,
@@ -393,11 +416,13 @@ def test_mistakes_are_told():
         options = {"temperature": 0.1, name: value}
         with pytest.raises(JaxmatError, match=name):
             cells.thermal_cell(SHORT, one, **options)
-    with pytest.raises(JaxmatError, match="at least one replica"):
-        cells.thermal_cell(SHORT, one, temperature=0.1, num_samples=1)
+    for name, value in {"num_samples": 1, "replicas": 2.0}.items():
+        words = f"`{name}` is {value}; give a whole number of at least"
+        with pytest.raises(JaxmatError, match=words):
+            cells.thermal_cell(SHORT, one, temperature=0.1, **{name: value})
     with pytest.raises(JaxmatError, match="'fluctuation', 'frozen'"):
         cells.thermal_cell(SHORT, one, temperature=0.1, derivative="unrolled")
-    with pytest.raises(JaxmatError, match="there are 1 masses for 2 species"):
+    with pytest.raises(JaxmatError, match=r"`masses` has shape \(1,\), .*\(2\)"):
         cells.thermal_cell(SHORT, one, temperature=0.1, masses=[1.0])
     with pytest.raises(JaxmatError, match=r"`equilibration` is 1e\+08, 2e\+10 steps"):
         cells.thermal_cell(SHORT, one, temperature=0.1, equilibration=1e8)

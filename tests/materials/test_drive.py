@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from jaxmat import JaxmatError, cells, drive, homogenise, rotations
-from jaxmat.materials import LinearElastic, LoadPath, Oriented, PlaneStress
+from jaxmat import JaxmatError, cells, crystals, drive, homogenise, rotations
+from jaxmat.materials import (
+    LinearElastic,
+    LoadPath,
+    Oriented,
+    PlaneStress,
+    follow,
+    tangent,
+)
 from jaxmat.microstructure import Grid, Microstructure
 
+STEEL = LinearElastic(crystals.isotropic(167.0, 77.0))
 SIDEWAYS_FREE = np.array([False, True, True, True, True, True])
 
 
@@ -156,6 +164,50 @@ def test_a_batch_of_paths_is_a_loop(steel):
         )
 
 
+def test_a_path_of_strain_alone_is_followed_as_driven(steel):
+    eps = uniaxial(STRAINS).eps
+    held = LoadPath(eps, 0 * eps, np.zeros(eps.shape, bool), jnp.ones(len(eps)))
+    driven = drive(steel, held).value.sig
+    np.testing.assert_allclose(follow(steel, eps), driven, rtol=1e-12, atol=1e-15)
+
+
+def test_a_second_path_is_followed_without_tracing_anew(steel):
+    traces = []
+
+    class Traced(PlaneStress):
+        def update(self, eps, state, dt):
+            traces.append(eps)
+            return super().update(eps, state, dt)
+
+    law = Traced(steel)
+    first = follow(law, uniaxial(STRAINS, 3).eps)
+    count = len(traces)
+    second = follow(law, 2 * uniaxial(STRAINS, 3).eps)
+    assert len(traces) == count > 0
+    assert not np.allclose(first, second)
+
+
+def cast(tree, dtype):
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, tree
+    )
+
+
+@pytest.mark.parametrize("precisions", [("float32", "float64"), ("float64", "float32")])
+@pytest.mark.parametrize("plane", [False, True], ids=["solid", "plane"])
+def test_the_material_decides_the_precision_of_a_path(steel, plane, precisions):
+    """Whichever is finer; single precision keeps some 1e-6 of a stress."""
+    of_material, of_path = precisions
+    law, size = (PlaneStress(steel), 3) if plane else (steel, 6)
+    path = uniaxial(STRAINS, size)
+    expected = follow(law, path.eps), drive(law, path, rtol=1e-5).value.sig
+    law, path = cast(law, of_material), cast(path, of_path)
+    found = follow(law, path.eps, path.dt), drive(law, path, rtol=1e-5).value.sig
+    for sig, exact in zip(found, expected, strict=True):
+        assert sig.dtype == of_material
+        np.testing.assert_allclose(sig, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
+
+
 def beyond_yield():
     sig = jnp.zeros((1, 6)).at[0, 0].set(0.3)
     return LoadPath(jnp.zeros((1, 6)), sig, np.full((1, 6), True), jnp.ones(1))
@@ -195,8 +247,37 @@ def test_a_stress_no_strain_gives_can_be_inspected(perfect):
             ),
             "LoadPath has eps (2, 6), sig (1, 6)",
         ),
+        (
+            lambda: uniaxial([0.0, 0.001, np.nan]),
+            "the path holds NaN or infinity at step 2; give finite numbers.",
+        ),
+        (
+            lambda: LoadPath([[0.0] * 6], [[0.0] * 6], [[False] * 6], [-1.0]),
+            "`dt` holds -1; give finite numbers, and no negative ones.",
+        ),
+        (
+            lambda: follow(STEEL, jnp.full((2, 6), jnp.nan)),
+            "`eps` holds NaN or infinity at step 0; give finite numbers.",
+        ),
+        (
+            lambda: follow(STEEL, jnp.zeros((2, 6)), jnp.array([1.0, jnp.nan])),
+            "`dt` holds nan; give finite numbers, and no negative ones.",
+        ),
+        (
+            lambda: tangent(STEEL, jnp.zeros(3), None, 1.0),
+            "`eps` has shape (3,), expected (6); Mandel strain of one step.",
+        ),
     ],
-    ids=["components", "durations", "steps"],
+    ids=[
+        "components",
+        "durations",
+        "steps",
+        "nan",
+        "negative duration",
+        "nan followed",
+        "nan duration",
+        "tangent",
+    ],
 )
 def test_a_path_that_does_not_fit_is_refused_in_one_sentence(
     make, sentence, monkeypatch
@@ -204,3 +285,20 @@ def test_a_path_that_does_not_fit_is_refused_in_one_sentence(
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as for a user
     with pytest.raises(JaxmatError, match=re.escape(sentence)):
         make()
+
+
+def test_a_target_that_is_not_used_may_be_anything(steel):
+    path = uniaxial(STRAINS)
+    unused = jnp.where(path.stress_controlled, path.sig, jnp.nan)
+    odd = LoadPath(path.eps, unused, path.stress_controlled, path.dt)
+    np.testing.assert_array_equal(
+        drive(steel, odd).value.sig, drive(steel, path).value.sig
+    )
+
+
+def test_a_path_may_be_made_of_lists(steel):
+    path = uniaxial(STRAINS)
+    lists = LoadPath(*(np.asarray(x).tolist() for x in jax.tree.leaves(path)))
+    np.testing.assert_array_equal(
+        drive(steel, lists).value.sig, drive(steel, path).value.sig
+    )

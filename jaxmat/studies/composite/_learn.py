@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Key
 
 from jaxmat import training
-from jaxmat._check import JaxmatError
+from jaxmat._check import JaxmatError, check_positive, check_whole
 from jaxmat.materials import AbstractMaterial, follow
 from jaxmat.solve import Solution
 from jaxmat.studies.composite._data import Paths, Series, check_paths, error_in_mpa
@@ -100,8 +100,10 @@ def fit_material(
 
     Raises:
         JaxmatError: as `training.fit`, and where paths are not finite, do not match, or
-            have the same stress everywhere.
+            have the same stress everywhere, or steps or rate are not positive.
     """
+    check_whole("num_steps", num_steps, 1)
+    check_positive("learning_rate", learning_rate)
     scale, num_paths = _spread(paths), len(paths.eps)
     check_paths(validation, "validation")
     _, batch_key, fit_key = jax.random.split(key, 3)

@@ -1,13 +1,12 @@
 """The composite in full: fibres and matrix on a grid, in equilibrium at every step."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from jaxmat import cells
-from jaxmat._check import JaxmatError, check_positive
+from jaxmat._check import JaxmatError, check_positive, check_whole
 from jaxmat.cells import GridCell
 from jaxmat.materials import PlaneStress, follow
 from jaxmat.microstructure import Grid, Microstructure
@@ -17,6 +16,7 @@ from jaxmat.studies.composite._phases import fibre, matrix
 
 _PUSHES = 2000
 _GAP = 1.1  # centres at least so many diameters apart
+_ACROSS = 3  # pixels; with fewer the fraction printed is off by a tenth and more
 
 
 def composite_cell(
@@ -31,7 +31,7 @@ def composite_cell(
 
     Args:
         seed: of the places of the fibres, which do not overlap.
-        pixels: along a side.
+        pixels: along a side; at least three across a fibre.
         fibres: in the square.
         fraction: of the area that they fill, up to 0.68 for nine.
         discretisation: as in `cells.grid_cell`.
@@ -40,12 +40,13 @@ def composite_cell(
         A material of three strain components, with the history of every pixel.
 
     Raises:
-        JaxmatError: if the fibres find no place, or a number is not positive.
+        JaxmatError: if the fibres find no place, a number is not positive, or there are
+            too few pixels to show the fibres.
     """
-    numbers = {"pixels": pixels, "fibres": fibres, "fraction": fraction}
-    for name, number in numbers.items():
-        check_positive(name, number)
+    check_whole("fibres", fibres, 1)
+    check_positive("fraction", fraction)
     radius = np.sqrt(fraction / (fibres * np.pi))
+    check_whole("pixels", pixels, int(np.ceil(_ACROSS / (2 * radius))))
     centres = _places(seed, fibres, radius)
     phase = jnp.asarray(_inside(centres, radius, pixels), jnp.int32)
     grid = Grid((pixels, pixels), (1.0, 1.0))
@@ -81,16 +82,13 @@ def solve_paths(cell: GridCell, eps: Strains, *, progress: bool = True) -> Paths
         )
     sig = []
     for k, path in enumerate(tqdm(eps, "full solutions", disable=not progress)):
-        sig.append(np.asarray(_solve(cell, jnp.asarray(path))))
+        sig.append(np.asarray(follow(cell, jnp.asarray(path))))
         if not np.all(np.isfinite(sig[-1])):
             raise JaxmatError(
                 f"the cell finds no equilibrium on path {k}; take smaller steps, or a "
                 "law that does not soften."
             )
     return Paths(np.asarray(eps), np.stack(sig))
-
-
-_solve = eqx.filter_jit(follow)
 
 
 def _places(seed: int, fibres: int, radius: float) -> Float[np.ndarray, "fibres 2"]:

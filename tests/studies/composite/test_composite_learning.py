@@ -99,6 +99,18 @@ def test_a_stopped_training_goes_on_with_the_same_paths_and_numbers_only(
             fit(**options)
 
 
+def test_a_law_is_fitted_in_one_step_or_more(paths):
+    with pytest.raises(JaxmatError, match="`num_steps` is 0; give a whole number"):
+        learning.fit_material(
+            composite.fibre(),
+            paths,
+            paths,
+            learning_rate=1e-2,
+            num_steps=0,
+            key=jax.random.key(0),
+        )
+
+
 def test_paths_that_teach_nothing_are_refused(paths):
     few = short(paths, slice(2))
 

@@ -49,6 +49,13 @@ def test_fibres_fill_their_share_and_do_not_touch():
         composite.composite_cell(0, fraction=0.9)
 
 
+def test_a_fibre_is_at_least_three_pixels_thick():
+    """Of diameter 2 sqrt(0.61 / 9 pi) = 0.29: 10.2 pixels of them."""
+    with pytest.raises(JaxmatError, match=r"`pixels` is 10; .* of at least 11"):
+        composite.composite_cell(0, pixels=10)
+    assert composite.composite_cell(0, pixels=11).medium.grid.shape == (11, 11)
+
+
 def test_paths_that_are_none_are_refused():
     with pytest.raises(JaxmatError, match="0 paths of 60 steps"):
         composite.gaussian_process_paths(0, 0)
