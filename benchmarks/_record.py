@@ -66,6 +66,17 @@ def machine() -> dict:
     }
 
 
+def here() -> dict:
+    """Device, versions and machine of a script that measures in its own process."""
+    import jax
+
+    import jaxmat
+
+    device = jax.devices()[0].device_kind
+    versions = {"jaxmat": jaxmat.__version__, "jax": jax.__version__}
+    return {"device": device, "versions": versions, "machine": machine()}
+
+
 def parser(doc: str, output: pathlib.Path, sections: Sequence[str]):
     """Options that all benchmarks have."""
     out = argparse.ArgumentParser(description=doc.splitlines()[0])

@@ -74,12 +74,12 @@ def speed(args) -> list[dict]:
             row = program("specimen", pixels=pixels, steps=20, repeats=3)
             rows.append({"program": "specimen"} | row)
     stresses = [np.array(row.pop("stress_mpa")) for row in rows[: len(sizes)]]
+    same = tuple(map(slice, np.min([stress.shape for stress in stresses], axis=0)))
     for row, stress, finer in zip(rows, stresses, [*stresses[1:], None], strict=False):
         change = None
         if finer is not None:
-            both = tuple(map(slice, np.minimum(stress.shape, finer.shape)))
-            change = np.linalg.norm(stress[both] - finer[both])
-            change = float(change / np.linalg.norm(finer[both]))
+            change = np.linalg.norm(stress[same] - finer[same])
+            change = float(change / np.linalg.norm(finer[same]))
         row["change_with_twice_the_pixels"] = change
         row["converged"] = change is not None and change <= CONVERGED
     return rows

@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _record import here
 
 from jaxmat import atoms, cells, mandel
 
@@ -116,9 +117,9 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = run(options.replicas)
+    record = here() | {"replicas": options.replicas, "span": SPAN}
+    record["rows"] = rows = run(options.replicas)
     if options.out:
-        record = {"replicas": options.replicas, "span": SPAN, "rows": rows}
         record["bars"] = [bar(row, options.replicas) for row in rows]
         options.out.write_text(json.dumps(record, indent=1) + "\n")
 

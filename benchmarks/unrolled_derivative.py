@@ -20,6 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _record import here
 
 from jaxmat import atoms
 
@@ -112,9 +113,10 @@ def main():
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    rows = run(options.starts)
+    record = here() | {"starts": options.starts, "time_step": DT}
+    record["rows"] = run(options.starts)
+    record["bars"] = []  # nothing was promised of it
     if options.out:
-        record = {"starts": options.starts, "time_step": DT, "rows": rows}
         options.out.write_text(json.dumps(record, indent=1) + "\n")
 
 
