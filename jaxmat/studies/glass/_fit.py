@@ -4,8 +4,8 @@ Stress along a path depends on the weights through the strains that the boxes se
 boxes know the derivative of their stress. So one walk along the paths gives all
 residuals and all their derivatives, and a step of Levenberg and Marquardt needs one
 walk. The derivative is that within a basin: the tangent points where the average over
-replicas goes up to shears of 5 % (cosine above 0.95), the shear stress alone up to 2 %
-(0.95; 0.51 at 5 %, `benchmarks/plastic_derivative.py`).
+replicas goes (cosine above 0.98), the shear stress alone up to shears of 2 % (0.95; 0.5
+to 1 beyond, where it is several times too large: `benchmarks/plastic_derivative.py`).
 Where a step does not lower the error, which jumps from basin to basin can cause, it is
 taken back and the next one is shorter.
 
