@@ -111,10 +111,10 @@ def record(
     result["versions"] |= versions
     result["device"] = result["versions"]["device"]
     for section in args.sections:
-        start, here = time.perf_counter(), machine()
+        start, where = time.perf_counter(), machine()
         result["rows"][section] = measure(section)
-        here["seconds"] = time.perf_counter() - start
-        result["machines"][section] = here
+        where["seconds"] = time.perf_counter() - start
+        result["machines"][section] = where
         result["bars"] = [bar(result["rows"], command) for bar in bars]
         if output is not None:
             output.parent.mkdir(exist_ok=True)

@@ -193,9 +193,9 @@ def simulate(
         steps; None without `observe`.
 
     Raises:
-        JaxmatError: if `num_steps` is no multiple of `every`, the ensemble has arrays
-            for numbers, the potential lacks a species, or the box is narrower than
-            twice the cutoff; in a trace the last two are not seen.
+        JaxmatError: if `num_steps` is no multiple of `every` or one of them not whole,
+            the ensemble has arrays for numbers, the potential lacks a species, or the
+            box is narrower than twice the cutoff; in a trace the last two are not seen.
     """
     check_whole("every", every, 1)
     check_whole("num_steps", num_steps, 0)

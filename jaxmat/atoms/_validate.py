@@ -37,6 +37,11 @@ def check_fits(law: AbstractPotential, atoms: Atoms) -> None:
 
 def check_finite(atoms: Atoms) -> None:
     """Raise if a number is not finite; says nothing of traced values."""
+    if not isinstance(atoms, Atoms):
+        raise JaxmatError(
+            f"the atoms are of type {type(atoms).__name__}; give the potential first, "
+            "then atoms."
+        )
     for name, values in (("positions", atoms.positions), ("box", atoms.box)):
         if not isinstance(values, Tracer) and not np.isfinite(np.asarray(values)).all():
             raise JaxmatError(

@@ -189,11 +189,7 @@ def of_the_same_atoms(
     if not configurations:
         raise JaxmatError("there are no configurations; give at least one.")
     for one in configurations:
-        if not isinstance(one, Atoms):
-            raise JaxmatError(
-                f"a configuration is of type {type(one).__name__}; give the potential "
-                "first, then atoms."
-            )
+        atoms.check(law, one)
         dtypes = (one.positions.dtype, one.box.dtype, precision_of(law))
         if len(set(dtypes)) > 1:
             raise JaxmatError(
@@ -205,7 +201,6 @@ def of_the_same_atoms(
                 "the configurations differ in their species; order their atoms alike, "
                 "or make one cell of each."
             )
-        atoms.check(law, one)
     return configurations
 
 

@@ -66,14 +66,16 @@ def check_small_strain(*materials: object) -> None:
     for material in materials:
         if isinstance(material, AbstractMaterial):
             continue
+        if isinstance(material, type):
+            raise JaxmatError(
+                f"a law is the class {material.__name__}; make one of it, with its "
+                "constants."
+            )
         name = type(material).__name__
         advice = "give laws of small strain, such as materials.LinearElastic"
-        if isinstance(material, type):
-            name, advice = material.__name__, "make one of it, with its constants"
-        elif hasattr(material, "update"):
+        if hasattr(material, "update"):
             advice = "wrap it in materials.SmallStrain"
-        what = "the class" if isinstance(material, type) else "of type"
-        raise JaxmatError(f"a law is {what} {name}; {advice}.")
+        raise JaxmatError(f"a law is of type {name}; {advice}.")
 
 
 def in_precision_of(
@@ -84,8 +86,8 @@ def in_precision_of(
     A path in double precision so neither widens a material of single precision, nor
     the other way round.
     """
-    numbers = _floats(material) or [jnp.asarray(x) for x in arrays]
-    dtype = jnp.result_type(float, *numbers)
+    numbers = [x for x in jax.tree.leaves(material) if eqx.is_inexact_array(x)]
+    dtype = jnp.result_type(float, *(numbers or map(jnp.asarray, arrays)))
     return tuple(jnp.asarray(x, dtype) for x in arrays)
 
 
@@ -93,7 +95,16 @@ def in_precision_of(
 def tangent(
     material: AbstractMaterial, eps: Mandel, state: PyTree, dt: Scalar | float
 ) -> Stiffness:
-    """Consistent tangent `d sig / d eps` of one step, GPa, 6x6 (3x3 in a plane).
+    """Consistent tangent `d sig / d eps` of one step.
+
+    Args:
+        material: any material.
+        eps: Mandel strain at the end of the step.
+        state: state at its beginning.
+        dt: duration of the step, seconds.
+
+    Returns:
+        Mandel matrix, GPa, 6x6 (3x3 in a plane).
 
     Raises:
         JaxmatError: if the material is none of small strain, or `eps` of another shape.
@@ -113,9 +124,5 @@ def tangent(
 
 def stiffness_of(material: AbstractMaterial) -> Stiffness:
     """Stiffness of a linear material, GPa: its tangent at zero strain."""
-    eps = jnp.zeros(material.num_strains, jnp.result_type(float, *_floats(material)))
+    (eps,) = in_precision_of(material, jnp.zeros(material.num_strains))
     return tangent(material, eps, material.init_state(), jnp.ones((), eps.dtype))
-
-
-def _floats(material: AbstractMaterial) -> list[Array]:
-    return [x for x in jax.tree.leaves(material) if eqx.is_inexact_array(x)]

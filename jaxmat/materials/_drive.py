@@ -34,8 +34,8 @@ class LoadPath(eqx.Module):
         dt: duration of every step, seconds.
 
     Raises:
-        JaxmatError: if the shapes differ, a target is not finite, or a duration is
-            not, or negative.
+        JaxmatError: if the shapes differ or hold no step, a target is not finite, or a
+            duration is not, or negative.
     """
 
     eps: Float[Array, "steps n"] = eqx.field(converter=jnp.asarray)
@@ -45,11 +45,13 @@ class LoadPath(eqx.Module):
 
     def __check_init__(self):
         shapes = {x.shape for x in (self.eps, self.sig, self.stress_controlled)}
-        if len(shapes) != 1 or self.dt.shape != self.eps.shape[:1]:
+        fit = len(shapes) == 1 and self.dt.shape == self.eps.shape[:1]
+        if not fit or self.eps.ndim != 2 or not self.eps.size:
             raise JaxmatError(
                 f"LoadPath has eps {self.eps.shape}, sig {self.sig.shape}, "
                 f"stress_controlled {self.stress_controlled.shape} and dt "
-                f"{self.dt.shape}; give (steps, n) three times and (steps,)."
+                f"{self.dt.shape}; give (steps, n) three times and (steps,), one "
+                "step at least."
             )
         targets = (self.eps, self.sig, self.stress_controlled)
         if not any(isinstance(x, Tracer) for x in targets):
@@ -83,7 +85,7 @@ def follow(
 
     Args:
         material: any material.
-        eps: Mandel strain at the end of every step.
+        eps: Mandel strain at the end of every step, taken in the material's precision.
         dt: duration of every step, seconds; one if None.
         state: where to start; the virgin state if None.
 
@@ -98,7 +100,7 @@ def follow(
     (eps,) = in_precision_of(material, eps)
     check_shape("eps", eps, (None, material.num_strains), hint="strain of every step")
     _check_steps("`eps`", eps)
-    (durations,) = in_precision_of(material, np.ones(len(eps)) if dt is None else dt)
+    durations = jnp.asarray(np.ones(len(eps)) if dt is None else dt, eps.dtype)
     check_shape("dt", durations, (len(eps),), hint="duration of every step")
     check_positive("dt", durations, zero=True)
     start = material.init_state() if state is None else state
@@ -120,7 +122,8 @@ def drive(
 
     Args:
         material: any material, a cell included.
-        path: targets per step, six components or as many as the material has.
+        path: targets per step, six components or as many as the material has, taken in
+            its precision.
         state: where to start; the virgin state if None.
         rtol: tolerance on strain and on stress over stiffness, relative and absolute.
         throw: raise if a step does not converge.
@@ -140,8 +143,8 @@ def drive(
             f"{material.num_strains}; give as many."
         )
     start = material.init_state() if state is None else state
-    eps, sig, dt = in_precision_of(material, path.eps, path.sig, path.dt)
-    path = LoadPath(eps, sig, path.stress_controlled, dt)
+    targets = in_precision_of(material, path.eps, path.sig, path.dt)
+    path = eqx.tree_at(lambda p: (p.eps, p.sig, p.dt), path, targets)
     solution = _solve(material, path, start, jnp.asarray(rtol))
     if not throw:
         return solution

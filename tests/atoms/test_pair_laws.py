@@ -213,6 +213,7 @@ BAD = {
     r"`F` has shape \(3,\), expected \(3, 3\)": lambda: atoms.deform(
         dimer(1.0), jnp.ones(3)
     ),
+    "the atoms are of type LennardJones": lambda: atoms.relax(dimer(1.0), LAWS["wca"]),
     "the potential is of type Atoms": lambda: atoms.energy(dimer(1.0), LAWS["wca"]),
     "take several with jax.vmap": lambda: atoms.energy(
         LAWS["wca"], jax.tree.map(lambda x: jnp.stack([x, x]), dimer(1.0))

@@ -236,7 +236,7 @@ def test_a_stress_no_strain_gives_can_be_inspected(perfect):
                 np.zeros((2, 6), bool),
                 jnp.ones(3),
             ),
-            "dt (3,); give (steps, n) three times and (steps,).",
+            "dt (3,); give (steps, n) three times and (steps,), one step at least.",
         ),
         (
             lambda: LoadPath(
@@ -246,6 +246,14 @@ def test_a_stress_no_strain_gives_can_be_inspected(perfect):
                 jnp.ones(2),
             ),
             "LoadPath has eps (2, 6), sig (1, 6)",
+        ),
+        (
+            lambda: uniaxial([]),
+            "LoadPath has eps (0, 6), sig (0, 6)",
+        ),
+        (
+            lambda: LoadPath(*jnp.zeros((4, 6))),
+            "LoadPath has eps (6,), sig (6,)",
         ),
         (
             lambda: uniaxial([0.0, 0.001, np.nan]),
@@ -272,6 +280,8 @@ def test_a_stress_no_strain_gives_can_be_inspected(perfect):
         "components",
         "durations",
         "steps",
+        "no step",
+        "one step without its axis",
         "nan",
         "negative duration",
         "nan followed",

@@ -8,7 +8,7 @@ import dataclasses
 from jaxtyping import Array, Key
 
 from jaxmat import cells, surrogates
-from jaxmat._check import JaxmatError, check_option, check_positive
+from jaxmat._check import JaxmatError, check_option, check_positive, check_whole
 from jaxmat.materials import AbstractMaterial, PlaneStress
 from jaxmat.studies.composite._phases import fibre, matrix
 
@@ -54,13 +54,8 @@ class Model:
             raise JaxmatError(
                 f"`dropout` is {self.dropout}; give a share from 0 to below 1."
             )
-        least = 2 if self.kind == "prnn" else 1
-        whole = isinstance(self.size, int) and isinstance(self.num_steps, int)
-        if not whole or self.size < least or self.num_steps < 1:
-            raise JaxmatError(
-                f"a {self.kind} of size {self.size} and {self.num_steps} steps was "
-                f"asked for; give at least size {least} and one step, in whole numbers."
-            )
+        check_whole("size", self.size, 2 if self.kind == "prnn" else 1)
+        check_whole("num_steps", self.num_steps, 1)
 
 
 def build(

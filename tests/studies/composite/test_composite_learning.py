@@ -59,8 +59,8 @@ def test_a_kind_that_is_not_there_is_refused():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"size": 1}, "give at least size 2"),
-        ({"num_steps": 0}, "0 steps"),
+        ({"size": 1}, "`size` is 1; give a whole number of at least 2"),
+        ({"num_steps": 0}, "`num_steps` is 0; give a whole number of at least 1"),
         ({"dropout": 1.5}, "`dropout` is 1.5"),
         ({"learning_rate": -1.0}, "`learning_rate` holds -1"),
         ({"scatter": float("nan")}, "`scatter` holds nan"),

@@ -100,7 +100,7 @@ def test_mistakes_get_one_sentence(trained, data, tmp_path, capsys):
         "Is a directory": ("evaluate", tmp_path, "--output", trained),
         "is no text": ("evaluate", trained / "stress.png", "--output", trained),
         "File exists": ("train", data, "--output", data, *few),
-        "give at least size 2": (
+        "`size` is 1; give a whole number of at least 2": (
             "train",
             data,
             "--output",
