@@ -59,7 +59,7 @@ def extrapolation(args) -> list[dict]:
 
 def speed(args) -> list[dict]:
     """Seconds of a step: the full cell on finer and finer grids, and the network."""
-    sizes = (10, 20) if args.quick else (20, 40, 80, 160, 320)
+    sizes = (12, 24) if args.quick else (20, 40, 80, 160, 320)
     rows = []
     with Program("_composite.py") as program:
         for pixels in tqdm(sizes, "full cell"):
