@@ -70,7 +70,7 @@ def rest(args: argparse.Namespace) -> list[dict]:
         with Program("_at_rest.py") as program:
             rows.append({"what": what} | arguments | program(task, **arguments))
 
-    measure("glass", "derivatives", num_atoms=60 if args.quick else 256, seed=0)
+    measure("glass", "derivatives", num_atoms=160 if args.quick else 256, seed=0)
     measure("memory", "memory", num_atoms=256)
     measure("times", "times", num_atoms=200, seed=0, steps=3 if args.quick else 50)
     size = {"repeats": 6, "cutoff": 4.6} if args.quick else BIG_CRYSTAL
