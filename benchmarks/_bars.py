@@ -95,8 +95,9 @@ def _cost(scheme: str) -> Bar:
 def _cost_in_place(scheme: str) -> Bar:
     def value(rows):
         found = pick(rows, "scaling", ndim=2, scheme=scheme)
-        cost = {row["size"]: row["over_floor_in_place"] for row in found}
-        return max(cost[n] / cost[128] for n in cost if n >= 128) if cost else None
+        floors = {row["size"]: row["over_floor_in_place"] for row in found}
+        cost = [floor for size, floor in floors.items() if size >= 128]
+        return max(cost) / floors[128] if cost else None
 
     claim = (
         f"{scheme}: growth of the cost per voxel from 128^2 to 1024^2 apart from cache "
